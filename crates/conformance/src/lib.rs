@@ -1,0 +1,1 @@
+//! Test kit for implementations of kukuri's contract, with in-memory reference actors.

@@ -1,0 +1,387 @@
+//! The discovery service: from a topic to the endpoints in it.
+//!
+//! [`Discover`] starts all sources of a topic at once and keeps looking, with capped back-off, for
+//! as long as [`NeighborCount`] says that there is no neighbor; with neighbors it only keeps the
+//! topic's announcement fresh. Each peer found is told once per source as
+//! [`DiscoveryEvent::PeerFound`], whose record was verified.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use crate::event::Event;
+use crate::ids::TopicId;
+use crate::peer::{EndpointAddr, Source};
+use crate::port::{Never, request, service};
+use crate::verdict::Verdict;
+
+service! {
+    /// The discovery service: from a topic to the endpoints in it.
+    DiscoveryService, DiscoveryPort, "discovery" {
+        /// Starts discovery of a topic, or gives a running one more static peers.
+        discover: Discover,
+        /// Ends discovery of a topic; its announcements run out by themselves.
+        forget: Forget,
+        /// Says how many neighbors a topic has now.
+        neighbor_count: NeighborCount,
+        /// Says at which addresses this node's endpoint can be dialed.
+        set_address: SetAddress,
+        /// Announces a topic now, within its budget; answers when the DHT has acknowledged it.
+        announce: Announce,
+        /// Looks once; answers when the look-up has ended.
+        lookup: Lookup,
+        /// How this node and the DHT get along.
+        health: DhtHealthQuery,
+    }
+}
+
+request! {
+    Discover => (), DiscoverError;
+    Forget => (), Never;
+    NeighborCount => (), Never;
+    SetAddress => (), SetAddressError;
+    Announce => Announced, AnnounceError;
+    Lookup => LookupStats, LookupError;
+    DhtHealthQuery => DhtHealth, Never;
+}
+
+/// Starts discovery of a topic that the identity service knows. Repeating it adds the peers.
+#[derive(Debug, Clone)]
+pub struct Discover {
+    /// The topic.
+    pub topic: TopicId,
+    /// Peers that the user named: the source [`Source::Static`].
+    pub peers: Vec<EndpointAddr>,
+}
+
+/// Why discovery of a topic did not start.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum DiscoverError {
+    /// The node looks for as many topics as it may.
+    #[error("this node looks for {limit} topics already, the most it may; leave one first")]
+    TooManyTopics {
+        /// Most topics at once.
+        limit: usize,
+    },
+}
+
+/// Ends discovery of a topic.
+#[derive(Debug, Clone, Copy)]
+pub struct Forget {
+    /// The topic.
+    pub topic: TopicId,
+}
+
+/// Tells how many neighbors a topic has now. At zero the search starts again.
+#[derive(Debug, Clone, Copy)]
+pub struct NeighborCount {
+    /// The topic.
+    pub topic: TopicId,
+    /// Neighbors in its swarm.
+    pub neighbors: usize,
+}
+
+/// Tells at which addresses this node's endpoint can be dialed; goes into its records.
+#[derive(Debug, Clone)]
+pub struct SetAddress {
+    /// The addresses to publish, best first; those that don't fit a record are left out.
+    pub address: EndpointAddr,
+}
+
+/// Why an address can't be published.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SetAddressError {
+    /// The relay URL does not fit a record.
+    #[error("the relay URL has {got} bytes, a record holds at most {limit}")]
+    RelayTooLong {
+        /// Bytes that the URL has.
+        got: usize,
+        /// Bytes that a record holds.
+        limit: usize,
+    },
+}
+
+/// Announces a topic now.
+#[derive(Debug, Clone, Copy)]
+pub struct Announce {
+    /// The topic.
+    pub topic: TopicId,
+}
+
+/// Answer to [`Announce`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Announced {
+    /// From the request to the DHT's acknowledgement, retries included.
+    pub took: Duration,
+}
+
+/// Why a topic is not announced.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum AnnounceError {
+    /// [`Discover`] was not asked for this topic.
+    #[error("topic {0:?} is not being discovered; start it first")]
+    UnknownTopic(TopicId),
+    /// The topic's budget of writes is used up.
+    #[error("not announced: {}; the next scheduled announcement will be", .0.as_str())]
+    Skipped(SkipReason),
+    /// The DHT acknowledged none of the tries.
+    #[error("no DHT node acknowledged the announcement: {0}")]
+    NotStored(String),
+}
+
+/// Looks once in all sources.
+#[derive(Debug, Clone, Copy)]
+pub struct Lookup {
+    /// The topic.
+    pub topic: TopicId,
+}
+
+/// Why there was no look-up.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum LookupError {
+    /// [`Discover`] was not asked for this topic.
+    #[error("topic {0:?} is not being discovered; start it first")]
+    UnknownTopic(TopicId),
+}
+
+/// What one look-up brought. The peers themselves come as [`DiscoveryEvent::PeerFound`], as they
+/// are found: acting on the stream is many times faster than waiting for its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LookupStats {
+    /// Distinct addresses under the rendezvous.
+    pub entries: usize,
+    /// DHT nodes that answered with entries.
+    pub answers: usize,
+    /// From the start to the end of the query.
+    pub took: Duration,
+}
+
+/// Asks how this node and the DHT get along.
+#[derive(Debug, Clone, Copy)]
+pub struct DhtHealthQuery;
+
+/// How this node and the DHT get along.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct DhtHealth {
+    /// DHT nodes in the routing table; `None` where no DHT node runs here.
+    pub routing_table: Option<usize>,
+    /// Where the DHT socket is bound.
+    pub dht_address: Option<SocketAddr>,
+    /// Where the hello socket is bound.
+    pub hello_address: Option<SocketAddr>,
+    /// This node answers queries of other DHT nodes.
+    pub serves: bool,
+}
+
+/// How an announcement ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum AnnounceResult {
+    /// At least one DHT node acknowledged it.
+    Stored,
+    /// All tries failed.
+    Failed,
+    /// All tries ran into the time limit.
+    TimedOut,
+}
+
+impl AnnounceResult {
+    /// All results.
+    pub const ALL: [Self; 3] = [Self::Stored, Self::Failed, Self::TimedOut];
+
+    /// The name in labels and logs.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Stored => "stored",
+            Self::Failed => "failed",
+            Self::TimedOut => "timed_out",
+        }
+    }
+}
+
+/// Why an announcement was not made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum SkipReason {
+    /// The writes of this minute are used up.
+    Budget,
+    /// Enough others are announced; a newcomer adds itself only with a small probability.
+    Crowded,
+    /// No DHT node runs here.
+    NoDht,
+}
+
+impl SkipReason {
+    /// All reasons.
+    pub const ALL: [Self; 3] = [Self::Budget, Self::Crowded, Self::NoDht];
+
+    /// The name in labels and logs.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Budget => "budget",
+            Self::Crowded => "crowded",
+            Self::NoDht => "no_dht",
+        }
+    }
+}
+
+/// Why a datagram, a record or an entry of the rendezvous was not used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum HelloDrop {
+    /// Shorter or longer than a hello can be.
+    Length,
+    /// A version that this node does not speak.
+    Version,
+    /// No topic of this node fits the tag: noise, another topic, or a wrong secret.
+    UnknownTag,
+    /// The seal is broken.
+    Seal,
+    /// The content can't be read.
+    Malformed,
+    /// Meant for another address.
+    WrongRecipient,
+    /// Sent too long ago, or in the future.
+    Stale,
+    /// Seen before.
+    Replay,
+    /// A reply that nothing was asked for.
+    Unasked,
+    /// A record with a bad signature.
+    BadSignature,
+    /// A record issued too long ago, or in the future.
+    StaleRecord,
+    /// Too many from this address or endpoint.
+    RateLimited,
+    /// An entry at an address that is not asked: low port, private, own, or resting after failures.
+    RefusedAddress,
+    /// An entry beyond the bounds of one look-up.
+    Bound,
+    /// No answer to any try.
+    NoAnswer,
+    /// This node could not keep up.
+    Overload,
+}
+
+impl HelloDrop {
+    /// All reasons.
+    pub const ALL: [Self; 16] = [
+        Self::Length,
+        Self::Version,
+        Self::UnknownTag,
+        Self::Seal,
+        Self::Malformed,
+        Self::WrongRecipient,
+        Self::Stale,
+        Self::Replay,
+        Self::Unasked,
+        Self::BadSignature,
+        Self::StaleRecord,
+        Self::RateLimited,
+        Self::RefusedAddress,
+        Self::Bound,
+        Self::NoAnswer,
+        Self::Overload,
+    ];
+
+    /// The name in labels and logs.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Length => "length",
+            Self::Version => "version",
+            Self::UnknownTag => "unknown_tag",
+            Self::Seal => "seal",
+            Self::Malformed => "malformed",
+            Self::WrongRecipient => "wrong_recipient",
+            Self::Stale => "stale",
+            Self::Replay => "replay",
+            Self::Unasked => "unasked",
+            Self::BadSignature => "bad_signature",
+            Self::StaleRecord => "stale_record",
+            Self::RateLimited => "rate_limited",
+            Self::RefusedAddress => "refused_address",
+            Self::Bound => "bound",
+            Self::NoAnswer => "no_answer",
+            Self::Overload => "overload",
+        }
+    }
+}
+
+/// What happened in discovery.
+#[derive(Debug, Clone, actix::Message)]
+#[rtype(result = "()")]
+#[non_exhaustive]
+pub enum DiscoveryEvent {
+    /// A member of a topic, by a verified record or by the user's word.
+    PeerFound {
+        /// The topic.
+        topic: TopicId,
+        /// Who, and where to dial.
+        peer: EndpointAddr,
+        /// How.
+        source: Source,
+        /// Since [`Discover`].
+        after: Duration,
+    },
+    /// A look-up brought its first entry.
+    FirstEntry {
+        /// The topic.
+        topic: TopicId,
+        /// Since the start of the look-up.
+        after: Duration,
+    },
+    /// A look-up ended.
+    LookupEnded {
+        /// The topic.
+        topic: TopicId,
+        /// What it brought.
+        stats: LookupStats,
+    },
+    /// An announcement ended.
+    AnnounceEnded {
+        /// The topic.
+        topic: TopicId,
+        /// How.
+        result: AnnounceResult,
+        /// Retries included.
+        took: Duration,
+    },
+    /// An announcement was not made.
+    AnnounceSkipped {
+        /// The topic.
+        topic: TopicId,
+        /// Why.
+        reason: SkipReason,
+    },
+    /// A hello was sent (a retry counts again).
+    HelloSent,
+    /// A member answered a hello.
+    HelloAnswered {
+        /// From the first try to the reply.
+        after: Duration,
+    },
+    /// A member's hello was answered.
+    HelloServed,
+    /// Something was not used.
+    Dropped {
+        /// Why.
+        reason: HelloDrop,
+    },
+    /// How this node and the DHT get along has changed.
+    DhtHealthChanged(DhtHealth),
+    /// What came of looking for a topic's peers has changed.
+    VerdictChanged {
+        /// The topic.
+        topic: TopicId,
+        /// The outcome.
+        verdict: Verdict,
+    },
+    /// The listener missed events.
+    Lagged(u64),
+}
+
+impl Event for DiscoveryEvent {
+    fn lagged(missed: u64) -> Self {
+        Self::Lagged(missed)
+    }
+}

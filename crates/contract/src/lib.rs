@@ -1,0 +1,58 @@
+//! The seam between kukuri's actor crates.
+//!
+//! Every actor crate depends on this one and on no other actor crate. What passes between actors
+//! is plain data: `Debug + Clone`, no locks, no channels, no types of iroh or mainline.
+//!
+//! - **Requests** are imperative and have a reply; a [`Request`] names its reply and its error.
+//!   They go through a *port* ([`IdentityPort`], [`DiscoveryPort`], ...), which puts a time limit
+//!   and an in-flight bound on each and survives a restart of the actor behind it.
+//! - **Events** are facts in the past tense ([`DiscoveryEvent`], [`GossipEvent`], ...). They leave
+//!   an actor through an [`Outlet`], which never waits: a subscriber whose mailbox is full misses
+//!   events, and is told how many.
+//! - A **service** trait ([`IdentityService`], ...) lists the requests that an implementation must
+//!   handle, so that a missing handler is a compile error.
+//! - A [`Factory`] makes an implementation; the composition root names one per service.
+//!
+//! Long-term secrets stay inside the identity service: others get keys derived for one epoch.
+
+mod discovery;
+mod event;
+mod factory;
+mod gossip;
+mod identity;
+mod ids;
+mod metrics;
+mod peer;
+mod port;
+mod store;
+mod topic;
+mod verdict;
+
+pub use discovery::{
+    Announce, AnnounceError, AnnounceResult, Announced, DhtHealth, DhtHealthQuery, Discover,
+    DiscoverError, DiscoveryEvent, DiscoveryPort, DiscoveryService, Forget, HelloDrop, Lookup,
+    LookupError, LookupStats, NeighborCount, SetAddress, SetAddressError, SkipReason,
+};
+pub use event::{Event, Outlet};
+pub use factory::Factory;
+pub use gossip::{
+    Broadcast, BroadcastError, Counters, Dial, DialError, DialResult, GossipEvent, GossipPort,
+    GossipService, Join, JoinError, Leave, LocalAddress, LocalAddresses,
+};
+pub use identity::{
+    AddTopic, AddTopicError, AuthorLink, EndpointKey, EpochKeys, IdentityInfo, IdentityPort,
+    IdentityService, KeyBytes, RemoveTopic, SecretStoreKind, Sign, SignError, SignRequest,
+    TopicKeys, TopicKeysError, Whoami,
+};
+pub use ids::{
+    AuthorId, EPOCH_SECONDS, EndpointId, Epoch, IdError, InfoHash, Signature, TopicId, UnixMillis,
+};
+pub use metrics::{MetricsPort, MetricsService, NodeEvent, PostDrop, Render};
+pub use peer::{EndpointAddr, EndpointAddrError, MAX_DIRECT_ADDRESSES, Source};
+pub use port::{CallError, Limits, Never, Probe, Request, Stop};
+pub use store::{
+    KnownPeer, KnownPeers, LastSeq, Post, Posts, Remember, SavePost, Saved, StoreError, StoreEvent,
+    StorePort, StoreService,
+};
+pub use topic::{MAX_TOPIC_NAME_BYTES, SECRET_BYTES, TopicName, TopicNameError, TopicSecret};
+pub use verdict::Verdict;

@@ -1,0 +1,155 @@
+//! The metrics service: turns every event of the contract into series.
+
+use std::time::Duration;
+
+use crate::discovery::DiscoveryEvent;
+use crate::event::Event;
+use crate::gossip::GossipEvent;
+use crate::identity::SecretStoreKind;
+use crate::peer::Source;
+use crate::port::{Never, request, service};
+use crate::store::StoreEvent;
+use crate::verdict::Verdict;
+
+service! {
+    /// The metrics service: turns every event of the contract into series.
+    MetricsService, MetricsPort, "metrics" {
+        /// All series as Prometheus text (exposition format 0.0.4).
+        render: Render,
+    }
+    events {
+        DiscoveryEvent,
+        GossipEvent,
+        StoreEvent,
+        NodeEvent,
+    }
+}
+
+request! {
+    Render => String, Never;
+}
+
+/// Asks for all series as Prometheus text.
+#[derive(Debug, Clone, Copy)]
+pub struct Render;
+
+/// Why a post was not delivered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum PostDrop {
+    /// The envelope can't be read.
+    Malformed,
+    /// A version that this node does not speak.
+    Version,
+    /// The body is larger than a post may be.
+    Oversize,
+    /// The signature is not the author's, or is for another topic.
+    BadSignature,
+    /// The seal is broken, or made with another key.
+    Seal,
+    /// In the clear where it must be sealed, or sealed where it must be in the clear.
+    WrongKind,
+    /// Delivered before.
+    Duplicate,
+    /// Written in the future.
+    Future,
+    /// The store did not take it.
+    NotStored,
+    /// This node could not keep up.
+    Overload,
+}
+
+impl PostDrop {
+    /// All reasons.
+    pub const ALL: [Self; 10] = [
+        Self::Malformed,
+        Self::Version,
+        Self::Oversize,
+        Self::BadSignature,
+        Self::Seal,
+        Self::WrongKind,
+        Self::Duplicate,
+        Self::Future,
+        Self::NotStored,
+        Self::Overload,
+    ];
+
+    /// The name in labels and logs.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Malformed => "malformed",
+            Self::Version => "version",
+            Self::Oversize => "oversize",
+            Self::BadSignature => "bad_signature",
+            Self::Seal => "seal",
+            Self::WrongKind => "wrong_kind",
+            Self::Duplicate => "duplicate",
+            Self::Future => "future",
+            Self::NotStored => "not_stored",
+            Self::Overload => "overload",
+        }
+    }
+}
+
+/// What happened in the node around the services.
+#[derive(Debug, Clone, actix::Message)]
+#[rtype(result = "()")]
+#[non_exhaustive]
+pub enum NodeEvent {
+    /// The node runs.
+    Started {
+        /// Version of the program.
+        version: &'static str,
+        /// Where its secrets are kept.
+        secret_store: SecretStoreKind,
+    },
+    /// A topic was opened: a join began.
+    TopicOpened,
+    /// A topic was closed.
+    TopicClosed,
+    /// A topic has its first neighbor.
+    FirstNeighbor {
+        /// How that neighbor was found.
+        source: Source,
+        /// Since the join.
+        after: Duration,
+    },
+    /// What came of looking for a topic's peers has changed.
+    VerdictChanged {
+        /// What it was.
+        from: Option<Verdict>,
+        /// What it is.
+        to: Verdict,
+    },
+    /// A post of this node is in its store and on its way.
+    PostSent,
+    /// A post of another node was verified, stored and delivered.
+    PostReceived {
+        /// From the author's clock to this node's; zero where the clocks disagree.
+        after: Duration,
+    },
+    /// A post was not delivered.
+    PostDropped {
+        /// Why.
+        reason: PostDrop,
+    },
+    /// The node missed events of a service.
+    EventsMissed {
+        /// Whose.
+        service: &'static str,
+        /// How many.
+        missed: u64,
+    },
+    /// A request between services failed.
+    CallFailed {
+        /// Which service was asked.
+        service: &'static str,
+    },
+    /// The listener missed events.
+    Lagged(u64),
+}
+
+impl Event for NodeEvent {
+    fn lagged(missed: u64) -> Self {
+        Self::Lagged(missed)
+    }
+}

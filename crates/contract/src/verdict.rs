@@ -1,0 +1,91 @@
+//! What came of looking for peers, and what the user can do.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::Source;
+
+/// The typed outcome of discovery for one topic; each but `Joined` comes with a [hint](Self::hint).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(tag = "outcome", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Verdict {
+    /// There is a neighbor.
+    Joined {
+        /// How the first neighbor was found.
+        source: Source,
+        /// Milliseconds from the join to the first neighbor.
+        after_ms: u64,
+    },
+    /// The DHT answers, and nobody else announces the topic.
+    Alone,
+    /// No DHT node is known: there was nobody to ask.
+    DhtEmptyTable,
+    /// DHT nodes are known, but most of the replies are lost.
+    DhtThrottled,
+    /// DHT nodes were asked and none has ever answered.
+    DhtBlocked,
+    /// Members were found, and none could be dialed.
+    FoundButUnreachable,
+    /// Mainline is IPv4 only, and this machine has no IPv4.
+    NoIpv4,
+    /// Other members' clocks agree with each other and not with ours.
+    ClockSkewed,
+}
+
+impl Verdict {
+    /// The name in events, labels and logs.
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Joined { .. } => "joined",
+            Self::Alone => "alone",
+            Self::DhtEmptyTable => "dht_empty_table",
+            Self::DhtThrottled => "dht_throttled",
+            Self::DhtBlocked => "dht_blocked",
+            Self::FoundButUnreachable => "found_but_unreachable",
+            Self::NoIpv4 => "no_ipv4",
+            Self::ClockSkewed => "clock_skewed",
+        }
+    }
+
+    /// One sentence that says what happened and what to do next.
+    pub const fn hint(&self) -> &'static str {
+        match self {
+            Self::Joined { .. } => "Connected to the topic.",
+            Self::Alone => {
+                "Nobody else is on this topic yet; check its name and secret, or wait: the node \
+                 keeps looking."
+            }
+            Self::DhtEmptyTable => {
+                "No DHT node is known; check that the --dht-bootstrap names resolve, or give \
+                 another one."
+            }
+            Self::DhtThrottled => {
+                "Most DHT replies are lost on the way; a home router or cloud may limit UDP: try \
+                 another network, or give a member with --peer."
+            }
+            Self::DhtBlocked => {
+                "No DHT node answers; allow outgoing UDP, check --dht-bootstrap, or give a member \
+                 with --peer."
+            }
+            Self::FoundButUnreachable => {
+                "Members were found but none could be reached; forward a UDP port and set --bind \
+                 to it, or use --relay."
+            }
+            Self::NoIpv4 => {
+                "The Mainline DHT needs IPv4 and this machine has none; give a member with --peer."
+            }
+            Self::ClockSkewed => {
+                "This machine's clock differs from the other members' clocks; set it, for example \
+                 with NTP."
+            }
+        }
+    }
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}

@@ -1,0 +1,1 @@
+//! kukuri's discovery actor: rendezvous on the BitTorrent Mainline DHT.

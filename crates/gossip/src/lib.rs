@@ -1,0 +1,1 @@
+//! kukuri's gossip actor: iroh endpoint and iroh-gossip membership.

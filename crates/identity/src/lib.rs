@@ -1,0 +1,1 @@
+//! kukuri's identity actor: keys, topic secrets, key stores.

@@ -1,0 +1,1 @@
+//! kukuri's metrics actor: typed events into Prometheus series.

@@ -1,0 +1,1 @@
+//! kukuri's store actor: known peers and posts in SQLite.

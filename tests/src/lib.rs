@@ -1,0 +1,1 @@
+//! Whole-node tests: real processes against a real DHT.
