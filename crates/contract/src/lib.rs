@@ -15,6 +15,7 @@
 //!
 //! Long-term secrets stay inside the identity service: others get keys derived for one epoch.
 
+mod clock;
 mod discovery;
 mod event;
 mod factory;
@@ -28,6 +29,7 @@ mod store;
 mod topic;
 mod verdict;
 
+pub use clock::WallClock;
 pub use discovery::{
     Announce, AnnounceError, AnnounceResult, Announced, DhtHealth, DhtHealthQuery, Discover,
     DiscoverError, DiscoveryEvent, DiscoveryPort, DiscoveryService, Forget, HelloDrop, Lookup,

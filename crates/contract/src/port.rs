@@ -286,14 +286,13 @@ macro_rules! service {
 pub(crate) use service;
 
 #[cfg(test)]
-#[allow(unreachable_pub, reason = "the macro makes public items")]
 mod tests {
     use actix::{Actor, Addr, Context, Handler, ResponseFuture};
 
     use super::*;
 
     #[derive(Debug)]
-    struct Wait(Duration);
+    pub struct Wait(Duration);
     request! { Wait => u32, Never; }
 
     service! {
@@ -354,6 +353,7 @@ mod tests {
         assert!(matches!(busy, Err(CallError::Busy { limit: 1, .. })));
         drop(slow);
         assert_eq!(port.wait(Wait(Duration::ZERO)).await, Ok(1));
+        assert_eq!(port.probe().await, Ok(()));
     }
 
     #[actix::test]

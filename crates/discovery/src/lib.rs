@@ -1,1 +1,20 @@
-//! kukuri's discovery actor: rendezvous on the BitTorrent Mainline DHT.
+//! kukuri's discovery: from a topic to the endpoints in it, with no server.
+//!
+//! The implementation `mainline` meets at a *rendezvous* on the BitTorrent Mainline DHT: each
+//! member announces the UDP port of its hello service under an infohash that only members can
+//! derive and that changes every ten minutes (BEP5). Whoever looks there finds addresses; one
+//! sealed exchange with an address, the *hello*, turns it into a verified endpoint record, for
+//! both sides. `docs/PROTOCOL.md` specifies it; [`core`] is the protocol as a state machine.
+
+pub mod core;
+
+mod actor;
+mod config;
+mod dht;
+mod error;
+mod socket;
+
+pub use actor::{Deps, Mainline, Running};
+pub use config::{Config, Serve, Sources};
+pub use dht::LocalDht;
+pub use error::DiscoveryError;

@@ -1,0 +1,492 @@
+//! The actor: translates messages into the core's inputs and carries out its effects.
+
+use std::collections::HashMap;
+use std::net::UdpSocket;
+use std::time::{Duration, Instant};
+
+use actix::{
+    Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, Message, ResponseFuture,
+    SpawnHandle, StreamHandler, WrapFuture,
+};
+use futures_util::{StreamExt, stream};
+use kukuri_contract::{
+    Announce, AnnounceError, Announced, DhtHealth, DhtHealthQuery, Discover, DiscoverError,
+    DiscoveryEvent, DiscoveryPort, EndpointId, Epoch, Factory, Forget, HelloDrop, IdentityPort,
+    InfoHash, Limits, Lookup, LookupError, LookupStats, NeighborCount, Never, Outlet, Probe,
+    SetAddress, SetAddressError, Sign, SignRequest, Stop, TopicId, TopicKeys, WallClock,
+};
+use tokio::sync::oneshot;
+use tokio::task::JoinSet;
+
+use crate::config::Config;
+use crate::core::record::MAX_RELAY_BYTES;
+use crate::core::{Core, DhtState, Effect, Entropy, Input, Me, Now, QueryId, Ticket};
+use crate::dht::{DhtError, DhtNode};
+use crate::error::DiscoveryError;
+use crate::socket::{HelloSocket, Incoming};
+
+/// Pause before identity is asked again for something that it did not answer.
+const IDENTITY_PAUSE: Duration = Duration::from_secs(1);
+/// First and longest pause before the DHT node is started again.
+const DHT_RESTART: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(60));
+/// How often the routing table is counted: often while it fills, then rarely.
+const TABLE_POLL: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(5));
+
+/// The implementation `mainline` of discovery: rendezvous on the BitTorrent Mainline DHT.
+#[derive(Debug, Clone, Copy)]
+pub struct Mainline;
+
+/// What discovery needs from the rest of the node.
+#[derive(Debug)]
+pub struct Deps {
+    /// This node's endpoint.
+    pub endpoint: EndpointId,
+    /// Derives keys and signs records.
+    pub identity: IdentityPort,
+    /// Who hears the events.
+    pub events: Outlet<DiscoveryEvent>,
+    /// The wall clock.
+    pub clock: WallClock,
+}
+
+/// A running discovery service.
+#[derive(Debug, Clone)]
+pub struct Running {
+    /// The way to it.
+    pub port: DiscoveryPort,
+    /// Where its hello socket is bound.
+    pub hello_address: std::net::SocketAddrV4,
+}
+
+impl Factory for Mainline {
+    const NAME: &'static str = "mainline";
+    type Config = Config;
+    type Deps = Deps;
+    type Running = Running;
+    type Error = DiscoveryError;
+
+    fn check(config: &Config) -> Result<(), DiscoveryError> {
+        let positive = [
+            ("request_timeout_ms", config.request_timeout_ms),
+            ("lookup_timeout_ms", config.lookup_timeout_ms),
+            ("lookup_pause_min_ms", config.lookup_pause_min_ms),
+            ("announce_timeout_ms", config.announce_timeout_ms),
+            ("announces_per_minute", config.announces_per_minute.into()),
+            ("reannounce_s", config.reannounce_s),
+            ("hello_timeout_ms", config.hello_timeout_ms),
+            ("hello_tries", config.hello_tries.into()),
+            ("hello_in_flight", config.hello_in_flight as u64),
+            ("max_topics", config.max_topics as u64),
+        ];
+        if let Some((field, _)) = positive.into_iter().find(|(_, value)| *value == 0) {
+            let problem = "it must be at least 1".to_owned();
+            return Err(DiscoveryError::Config { field, problem });
+        }
+        for name in &config.bootstrap {
+            let port = name.rsplit_once(':').map(|(_, port)| port.parse::<u16>());
+            if !matches!(port, Some(Ok(_))) {
+                return Err(DiscoveryError::Config {
+                    field: "bootstrap",
+                    problem: format!("{name:?} is not of the form HOST:PORT"),
+                });
+            }
+        }
+        Ok(())
+    }
+
+    async fn spawn(config: Config, deps: Deps) -> Result<Running, DiscoveryError> {
+        Self::check(&config)?;
+        // The DHT node starts later, when names are resolved; a port that is taken shows now.
+        let address = config.dht_bind;
+        if config.sources.rendezvous {
+            UdpSocket::bind(address)
+                .map_err(|source| DiscoveryError::DhtBind { address, source })?;
+        }
+        let address = config.hello_bind;
+        let (socket, incoming) = HelloSocket::bind(address)
+            .await
+            .map_err(|source| DiscoveryError::HelloBind { address, source })?;
+        let hello_address = socket.address();
+        let me = Me {
+            endpoint: deps.endpoint,
+            hello: hello_address,
+        };
+        let actor = DiscoveryActor::create(|ctx| {
+            let mut incoming = incoming;
+            ctx.add_stream(stream::poll_fn(move |cx| incoming.poll_recv(cx)));
+            DiscoveryActor {
+                core: Core::new(config.clone(), me),
+                rng: SystemEntropy,
+                config,
+                deps,
+                socket,
+                dht: None,
+                health: DhtHealth::default(),
+                start: Instant::now(),
+                timer: None,
+                tasks: JoinSet::new(),
+                last_ticket: 0,
+                announces: HashMap::new(),
+                lookups: HashMap::new(),
+            }
+        });
+        Ok(Running {
+            port: DiscoveryPort::new(&actor, Limits::default()),
+            hello_address,
+        })
+    }
+}
+
+/// The actor behind [`Mainline`].
+struct DiscoveryActor {
+    core: Core,
+    rng: SystemEntropy,
+    config: Config,
+    deps: Deps,
+    socket: HelloSocket,
+    dht: Option<DhtNode>,
+    health: DhtHealth,
+    start: Instant,
+    timer: Option<SpawnHandle>,
+    tasks: JoinSet<()>,
+    last_ticket: u64,
+    announces: HashMap<Ticket, oneshot::Sender<Result<Announced, AnnounceError>>>,
+    lookups: HashMap<Ticket, oneshot::Sender<LookupStats>>,
+}
+
+impl Actor for DiscoveryActor {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        self.health.hello_address = Some(self.socket.address().into());
+        if self.config.sources.rendezvous {
+            self.start_dht(DHT_RESTART.0, ctx);
+        }
+        self.drive(Input::Tick, ctx);
+    }
+}
+
+impl DiscoveryActor {
+    /// One step of the core.
+    fn drive(&mut self, input: Input, ctx: &mut Context<Self>) {
+        let now = self.now();
+        for effect in self.core.handle(input, now, &mut self.rng) {
+            self.run(effect, ctx);
+        }
+        while self.tasks.try_join_next().is_some() {}
+        if let Some(timer) = self.timer.take() {
+            ctx.cancel_future(timer);
+        }
+        let wait = self.core.next_wake(now).saturating_sub(now.mono);
+        self.timer = Some(ctx.run_later(wait, |actor, ctx| actor.drive(Input::Tick, ctx)));
+    }
+
+    fn now(&self) -> Now {
+        Now {
+            mono: self.start.elapsed(),
+            unix: self.deps.clock.now(),
+        }
+    }
+
+    fn run(&mut self, effect: Effect, ctx: &mut Context<Self>) {
+        match effect {
+            Effect::FetchKeys(topic, epoch) => self.fetch_keys(topic, epoch, ctx),
+            Effect::SignRecord { topic, epoch, body } => self.sign(topic, epoch, body, ctx),
+            Effect::StartLookup(query, infohash) => self.look(query, infohash, ctx),
+            Effect::StartAnnounce(query, infohash) => self.announce(query, infohash, ctx),
+            Effect::Send(to, packet) => {
+                // UDP may lose it anyway: the core tries again.
+                if let Err(error) = self.socket.send(to, &packet) {
+                    tracing::debug!(%to, %error, "hello not sent");
+                }
+            }
+            Effect::Emit(event) => self.deps.events.emit(event),
+            Effect::AnswerAnnounce(ticket, answer) => {
+                let waiting = self.announces.remove(&ticket);
+                // A caller that went away wants no answer.
+                let _gone = waiting.map(|caller| caller.send(answer));
+            }
+            Effect::AnswerLookup(ticket, stats) => {
+                let waiting = self.lookups.remove(&ticket);
+                let _gone = waiting.map(|caller| caller.send(stats));
+            }
+        }
+    }
+
+    fn fetch_keys(&mut self, topic: TopicId, epoch: Epoch, ctx: &mut Context<Self>) {
+        let identity = self.deps.identity.clone();
+        let keys = async move { identity.topic_keys(TopicKeys { topic, epoch }).await };
+        let then = keys
+            .into_actor(self)
+            .map(move |keys, actor, ctx| match keys {
+                Ok(keys) => actor.drive(Input::Keys(topic, epoch, keys), ctx),
+                Err(error) => {
+                    tracing::debug!(?topic, %error, "no keys from identity");
+                    actor.drive_later(Input::NoKeys(topic, epoch), ctx);
+                }
+            });
+        ctx.spawn(then);
+    }
+
+    fn sign(&mut self, topic: TopicId, epoch: Epoch, body: Vec<u8>, ctx: &mut Context<Self>) {
+        let identity = self.deps.identity.clone();
+        let request = SignRequest::Record {
+            topic,
+            epoch,
+            body: body.clone(),
+        };
+        let signed = async move { identity.sign(Sign(request)).await };
+        let then = signed
+            .into_actor(self)
+            .map(move |signed, actor, ctx| match signed {
+                Ok(signature) => {
+                    let signed = Input::Signed {
+                        topic,
+                        body,
+                        signature,
+                    };
+                    actor.drive(signed, ctx);
+                }
+                Err(error) => {
+                    tracing::debug!(?topic, %error, "no signature from identity");
+                    actor.drive_later(Input::NotSigned(topic), ctx);
+                }
+            });
+        ctx.spawn(then);
+    }
+
+    fn drive_later(&mut self, input: Input, ctx: &mut Context<Self>) {
+        let mut input = Some(input);
+        ctx.run_later(IDENTITY_PAUSE, move |actor, ctx| {
+            if let Some(input) = input.take() {
+                actor.drive(input, ctx);
+            }
+        });
+    }
+
+    fn look(&mut self, query: QueryId, infohash: InfoHash, ctx: &mut Context<Self>) {
+        let me = ctx.address();
+        let Some(dht) = &self.dht else {
+            me.do_send(Fed(Input::LookupEnded(query)));
+            return;
+        };
+        let replies = dht.lookup(infohash);
+        self.tasks.spawn(async move {
+            let mut replies = std::pin::pin!(replies);
+            while let Some(entries) = replies.next().await {
+                if me.send(Fed(Input::Entries(query, entries))).await.is_err() {
+                    return;
+                }
+            }
+            me.do_send(Fed(Input::LookupEnded(query)));
+        });
+    }
+
+    fn announce(&mut self, query: QueryId, infohash: InfoHash, ctx: &mut Context<Self>) {
+        let me = ctx.address();
+        let Some(dht) = self.dht.clone() else {
+            let failed = kukuri_contract::AnnounceResult::Failed;
+            me.do_send(Fed(Input::AnnounceTryEnded(query, failed)));
+            return;
+        };
+        let port = self.socket.address().port();
+        self.tasks.spawn(async move {
+            let result = dht.announce(infohash, port).await;
+            me.do_send(Fed(Input::AnnounceTryEnded(query, result)));
+        });
+    }
+
+    // --- the DHT node ---
+
+    fn start_dht(&mut self, pause: Duration, ctx: &mut Context<Self>) {
+        let config = self.config.clone();
+        let started = async move { DhtNode::start(&config).await };
+        let then = started.into_actor(self).map(move |started, actor, ctx| {
+            let state = match started {
+                Ok(dht) => {
+                    actor.health.dht_address = Some(dht.address().into());
+                    actor.dht = Some(dht);
+                    actor.poll_table(ctx);
+                    DhtState::Up { routing_table: 0 }
+                }
+                Err(error) => {
+                    tracing::info!(%error, retry_in = ?pause, "no DHT node yet");
+                    let again = (pause * 2).min(DHT_RESTART.1);
+                    ctx.run_later(pause, move |actor, ctx| actor.start_dht(again, ctx));
+                    match error {
+                        DhtError::NoIpv4(_) => DhtState::NoIpv4,
+                        _ => DhtState::NoBootstrap,
+                    }
+                }
+            };
+            actor.drive(Input::Dht(state), ctx);
+        });
+        ctx.spawn(then);
+    }
+
+    fn poll_table(&mut self, ctx: &mut Context<Self>) {
+        let Some(dht) = self.dht.clone() else {
+            return;
+        };
+        let counted = async move { (dht.routing_table().await, dht.serves().await) };
+        let then = counted.into_actor(self).map(|(nodes, serves), actor, ctx| {
+            let known = actor.health.routing_table;
+            let changed = known != Some(nodes) || actor.health.serves != serves;
+            actor.health.routing_table = Some(nodes);
+            actor.health.serves = serves;
+            if changed {
+                let routing_table = nodes;
+                actor.drive(Input::Dht(DhtState::Up { routing_table }), ctx);
+                let health = DiscoveryEvent::DhtHealthChanged(actor.health);
+                actor.deps.events.emit(health);
+            }
+            // It still fills, or it does not grow any more.
+            let pause = if changed { TABLE_POLL.0 } else { TABLE_POLL.1 };
+            ctx.run_later(pause, |actor, ctx| actor.poll_table(ctx));
+        });
+        ctx.spawn(then);
+    }
+
+    fn ticket(&mut self) -> Ticket {
+        self.last_ticket += 1;
+        Ticket(self.last_ticket)
+    }
+}
+
+/// An input for the core that a task of the actor brings.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+struct Fed(Input);
+
+impl Handler<Fed> for DiscoveryActor {
+    type Result = ();
+
+    fn handle(&mut self, Fed(input): Fed, ctx: &mut Self::Context) {
+        self.drive(input, ctx);
+    }
+}
+
+impl StreamHandler<Incoming> for DiscoveryActor {
+    fn handle(&mut self, incoming: Incoming, ctx: &mut Self::Context) {
+        match incoming {
+            Incoming::Datagram(from, packet) => self.drive(Input::Datagram(from, packet), ctx),
+            Incoming::Dropped(count) => {
+                for _ in 0..count {
+                    let reason = HelloDrop::Overload;
+                    self.deps.events.emit(DiscoveryEvent::Dropped { reason });
+                }
+            }
+        }
+    }
+}
+
+impl Handler<Discover> for DiscoveryActor {
+    type Result = Result<(), DiscoverError>;
+
+    fn handle(&mut self, request: Discover, ctx: &mut Self::Context) -> Self::Result {
+        let Discover { topic, peers } = request;
+        self.core.check_room(topic)?;
+        self.drive(Input::Discover { topic, peers }, ctx);
+        Ok(())
+    }
+}
+
+impl Handler<Forget> for DiscoveryActor {
+    type Result = Result<(), Never>;
+
+    fn handle(&mut self, request: Forget, ctx: &mut Self::Context) -> Self::Result {
+        self.drive(Input::Forget(request.topic), ctx);
+        Ok(())
+    }
+}
+
+impl Handler<NeighborCount> for DiscoveryActor {
+    type Result = Result<(), Never>;
+
+    fn handle(&mut self, request: NeighborCount, ctx: &mut Self::Context) -> Self::Result {
+        let NeighborCount { topic, neighbors } = request;
+        self.drive(Input::Neighbors(topic, neighbors), ctx);
+        Ok(())
+    }
+}
+
+impl Handler<SetAddress> for DiscoveryActor {
+    type Result = Result<(), SetAddressError>;
+
+    fn handle(&mut self, request: SetAddress, ctx: &mut Self::Context) -> Self::Result {
+        let got = request.address.relay.as_ref().map_or(0, String::len);
+        let limit = MAX_RELAY_BYTES;
+        if got > limit {
+            return Err(SetAddressError::RelayTooLong { got, limit });
+        }
+        self.drive(Input::Address(request.address), ctx);
+        Ok(())
+    }
+}
+
+impl Handler<Announce> for DiscoveryActor {
+    type Result = ResponseFuture<Result<Announced, AnnounceError>>;
+
+    fn handle(&mut self, request: Announce, ctx: &mut Self::Context) -> Self::Result {
+        let topic = request.topic;
+        let (tx, rx) = oneshot::channel();
+        let ticket = self.ticket();
+        self.announces.insert(ticket, tx);
+        self.drive(Input::AnnounceNow(topic, ticket), ctx);
+        Box::pin(async move {
+            let gone = |_| Err(AnnounceError::NotStored("discovery is stopping".into()));
+            rx.await.unwrap_or_else(gone)
+        })
+    }
+}
+
+impl Handler<Lookup> for DiscoveryActor {
+    type Result = ResponseFuture<Result<LookupStats, LookupError>>;
+
+    fn handle(&mut self, request: Lookup, ctx: &mut Self::Context) -> Self::Result {
+        let topic = request.topic;
+        let (tx, rx) = oneshot::channel();
+        if self.core.knows(topic) {
+            let ticket = self.ticket();
+            self.lookups.insert(ticket, tx);
+            self.drive(Input::LookupNow(topic, ticket), ctx);
+        }
+        Box::pin(async move { rx.await.map_err(|_| LookupError::UnknownTopic(topic)) })
+    }
+}
+
+impl Handler<DhtHealthQuery> for DiscoveryActor {
+    type Result = Result<DhtHealth, Never>;
+
+    fn handle(&mut self, _: DhtHealthQuery, _: &mut Self::Context) -> Self::Result {
+        Ok(self.health)
+    }
+}
+
+impl Handler<Probe> for DiscoveryActor {
+    type Result = Result<(), Never>;
+
+    fn handle(&mut self, _: Probe, _: &mut Self::Context) -> Self::Result {
+        Ok(())
+    }
+}
+
+impl Handler<Stop> for DiscoveryActor {
+    type Result = Result<(), Never>;
+
+    fn handle(&mut self, _: Stop, ctx: &mut Self::Context) -> Self::Result {
+        self.tasks.abort_all();
+        self.dht = None;
+        ctx.stop();
+        Ok(())
+    }
+}
+
+/// Randomness of the operating system.
+struct SystemEntropy;
+
+impl Entropy for SystemEntropy {
+    fn fill(&mut self, out: &mut [u8]) {
+        getrandom::fill(out).expect("the operating system gives randomness");
+    }
+}

@@ -1,0 +1,143 @@
+//! Settings of discovery. The plan's numbers are the defaults.
+
+use std::net::{Ipv4Addr, SocketAddrV4};
+
+use serde::{Deserialize, Serialize};
+
+/// Settings of the implementation `mainline`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// DHT nodes to start from, as `HOST:PORT`. Empty: the well-known public ones.
+    pub bootstrap: Vec<String>,
+    /// Where the DHT socket is bound (IPv4 only, as Mainline is). Port 0 takes a free one.
+    pub dht_bind: SocketAddrV4,
+    /// Where the hello socket is bound. Port 0 takes a free one.
+    pub hello_bind: SocketAddrV4,
+    /// Whether this node answers queries of other DHT nodes.
+    pub serve: Serve,
+    /// Publish, accept and ask private (RFC 1918) and link-local addresses. Off: they mean
+    /// nothing outside of their network.
+    pub allow_private: bool,
+    /// Which sources of peers are in use.
+    pub sources: Sources,
+    /// Most topics at once. 64: a hello tries the tags of every topic in five epochs.
+    pub max_topics: usize,
+
+    /// Wait for one reply of a DHT node, in milliseconds. 500: silent nodes are common, and every
+    /// look-up that finds nothing waits for them; live nodes answer in 100 to 200 (measured).
+    pub request_timeout_ms: u64,
+    /// Longest look-up in milliseconds (from the plan: 5 s); what it brought until then is kept.
+    pub lookup_timeout_ms: u64,
+    /// First pause between look-ups of a lonely node, in milliseconds; it doubles each time.
+    pub lookup_pause_min_ms: u64,
+    /// Longest pause between look-ups of a lonely node, in milliseconds.
+    pub lookup_pause_max_ms: u64,
+
+    /// Most announcements per topic and minute (from the plan: 10), retries not counted.
+    pub announces_per_minute: u32,
+    /// Retries of a failed announcement (from the plan: 3).
+    pub announce_retries: u32,
+    /// Most random delay before a retry, in milliseconds (from the plan: 500).
+    pub announce_jitter_ms: u64,
+    /// Longest try of an announcement in milliseconds (from the plan: 5 s).
+    pub announce_timeout_ms: u64,
+    /// Shortest time between announcements of one node in seconds (from the plan: 5 min).
+    pub reannounce_s: u64,
+    /// A topic of N members is announced every N times so many seconds by each. 6: ten writes a
+    /// minute in all, the plan's limit.
+    pub reannounce_per_member_s: u64,
+
+    /// Hellos under way at once. 16: enough to ask a whole small topic in one round trip.
+    pub hello_in_flight: usize,
+    /// Hellos for the entries of one look-up. 64: an attacker's entries can't make a node scan.
+    pub hellos_per_lookup: usize,
+    /// Hellos for the entries of one look-up of a node that has neighbors: it only looks for a part
+    /// of the swarm that it has never met.
+    pub hellos_with_neighbors: usize,
+    /// Hellos to one IP address in one look-up, loopback excepted.
+    pub hellos_per_ip: usize,
+    /// Hellos to one /24 in one look-up, loopback excepted.
+    pub hellos_per_subnet: usize,
+    /// Tries of one hello; UDP loses packets.
+    pub hello_tries: u32,
+    /// Wait for the reply to the first try in milliseconds; it doubles each time. A guess that
+    /// covers a round trip around the world.
+    pub hello_timeout_ms: u64,
+    /// How long an address rests that did not answer, in milliseconds; it doubles up to an hour.
+    pub hello_rest_ms: u64,
+    /// How long an address that answered is not asked again for the same topic, in milliseconds.
+    pub hello_answered_rest_ms: u64,
+
+    /// When a node without a neighbor says why, in milliseconds after the join (from the plan:
+    /// first contact within 10 s).
+    pub first_contact_ms: u64,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        let any = SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 0);
+        Self {
+            bootstrap: Vec::new(),
+            dht_bind: any,
+            hello_bind: any,
+            serve: Serve::Auto,
+            allow_private: false,
+            sources: Sources::default(),
+            max_topics: 64,
+            request_timeout_ms: 500,
+            lookup_timeout_ms: 5_000,
+            lookup_pause_min_ms: 500,
+            lookup_pause_max_ms: 30_000,
+            announces_per_minute: 10,
+            announce_retries: 3,
+            announce_jitter_ms: 500,
+            announce_timeout_ms: 5_000,
+            reannounce_s: 300,
+            reannounce_per_member_s: 6,
+            hello_in_flight: 16,
+            hellos_per_lookup: 64,
+            hellos_with_neighbors: 8,
+            hellos_per_ip: 4,
+            hellos_per_subnet: 8,
+            hello_tries: 3,
+            hello_timeout_ms: 300,
+            hello_rest_ms: 60_000,
+            hello_answered_rest_ms: 30_000,
+            first_contact_ms: 10_000,
+        }
+    }
+}
+
+/// Whether this node answers queries of other DHT nodes. A reachable node should; a firewalled one
+/// that sits silent in routing tables costs everybody a time-out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Serve {
+    /// On loopback at once; elsewhere when the node has been seen to be reachable.
+    Auto,
+    /// From the start.
+    Always,
+    /// Until the DHT node finds by itself that it is reachable.
+    Never,
+}
+
+/// Which sources of peers are in use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Sources {
+    /// Peers that the user names.
+    #[serde(rename = "static")]
+    pub statics: bool,
+    /// BEP5 rendezvous on the Mainline DHT, with the hello exchange.
+    pub rendezvous: bool,
+}
+
+impl Default for Sources {
+    fn default() -> Self {
+        Self {
+            statics: true,
+            rendezvous: true,
+        }
+    }
+}

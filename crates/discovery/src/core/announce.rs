@@ -1,0 +1,270 @@
+//! When a topic is announced: budget, retries, own place in the interval.
+//!
+//! In the steady state a topic of N members is written at most ten times a minute: each member
+//! writes every `max(5 min, N x 6 s)`, at a place in that interval that its endpoint id and the
+//! epoch give, so that the members never write all at the turn of an epoch.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use kukuri_contract::{AnnounceResult, EndpointId, Epoch, SkipReason, UnixMillis};
+use sha2::{Digest, Sha256};
+
+use super::{Entropy, Now, QueryId, Ticket};
+use crate::config::Config;
+
+/// The window of the budget.
+const MINUTE: Duration = Duration::from_secs(60);
+/// A newcomer that has seen so many entries adds itself only with a probability: the burst of a
+/// mass start stays bounded.
+const CROWD: u64 = 10;
+/// A newcomer waits so long for entries before it announces itself, so that it can tell a crowd.
+/// Not for longer: the put waits for the end of the look-up on the same infohash anyway.
+pub const NEWCOMER_PAUSE: Duration = Duration::from_millis(40);
+
+/// The announcements of one topic.
+#[derive(Debug, Default)]
+pub struct Announcer {
+    /// Who waits for the one under way.
+    pub tickets: Vec<Ticket>,
+    writes: VecDeque<Duration>,
+    under_way: Option<UnderWay>,
+    due: Option<Duration>,
+    last: Option<Duration>,
+}
+
+#[derive(Debug)]
+struct UnderWay {
+    query: QueryId,
+    started: Duration,
+    failures: u32,
+    retry_at: Option<Duration>,
+}
+
+/// What follows the end of a try.
+#[derive(Debug, PartialEq, Eq)]
+pub enum TryEnd {
+    /// Another try comes at its time.
+    Retry,
+    /// It is over.
+    Over {
+        /// How the last try ended.
+        result: AnnounceResult,
+        /// Since the first try.
+        took: Duration,
+    },
+}
+
+impl Announcer {
+    /// Plans the first announcement, shortly after the first look-up has started.
+    pub fn plan_first(&mut self, now: Duration) {
+        if self.due.is_none() && self.under_way.is_none() {
+            self.due = Some(now + NEWCOMER_PAUSE);
+        }
+    }
+
+    /// Plans the next one, at the own place in the interval.
+    pub fn plan_next(&mut self, me: EndpointId, members: u64, now: Now, config: &Config) {
+        let interval_s = config
+            .reannounce_s
+            .max(members.saturating_mul(config.reannounce_per_member_s))
+            .max(1);
+        let wait = wait_for_place(me, interval_s * 1000, now.unix);
+        self.due = Some(now.mono + Duration::from_millis(wait));
+    }
+
+    /// Whether a look-up or a retry is under way.
+    pub fn busy(&self) -> bool {
+        self.under_way.is_some()
+    }
+
+    /// How long ago the topic was last announced.
+    pub fn since_last(&self, now: Duration) -> Option<Duration> {
+        self.last.map(|at| now.saturating_sub(at))
+    }
+
+    /// Whether one is due.
+    pub fn is_due(&self, now: Duration) -> bool {
+        self.under_way.is_none() && self.due.is_some_and(|due| due <= now)
+    }
+
+    /// Whether a retry is due, and of which query.
+    pub fn retry_due(&mut self, now: Duration) -> Option<QueryId> {
+        let under_way = self.under_way.as_mut()?;
+        under_way.retry_at.take_if(|at| *at <= now)?;
+        Some(under_way.query)
+    }
+
+    /// Starts one, if the budget allows. A newcomer that sees a crowd may be told to stay away.
+    pub fn start(
+        &mut self,
+        query: QueryId,
+        crowd: u64,
+        now: Duration,
+        rng: &mut impl Entropy,
+        config: &Config,
+    ) -> Result<(), SkipReason> {
+        self.due = None;
+        while self.writes.front().is_some_and(|at| *at + MINUTE <= now) {
+            self.writes.pop_front();
+        }
+        if self.writes.len() >= config.announces_per_minute as usize {
+            return Err(SkipReason::Budget);
+        }
+        if self.last.is_none() && crowd > CROWD && rng.below(crowd) >= CROWD {
+            return Err(SkipReason::Crowded);
+        }
+        self.writes.push_back(now);
+        self.under_way = Some(UnderWay {
+            query,
+            started: now,
+            failures: 0,
+            retry_at: None,
+        });
+        Ok(())
+    }
+
+    /// A try has ended.
+    pub fn try_ended(
+        &mut self,
+        query: QueryId,
+        result: AnnounceResult,
+        now: Duration,
+        rng: &mut impl Entropy,
+        config: &Config,
+    ) -> Option<TryEnd> {
+        let under_way = self.under_way.as_mut().filter(|u| u.query == query)?;
+        if result != AnnounceResult::Stored && under_way.failures < config.announce_retries {
+            under_way.failures += 1;
+            let jitter = rng.below(config.announce_jitter_ms + 1);
+            under_way.retry_at = Some(now + Duration::from_millis(jitter));
+            return Some(TryEnd::Retry);
+        }
+        let took = now - under_way.started;
+        self.under_way = None;
+        self.last = Some(now);
+        Some(TryEnd::Over { result, took })
+    }
+
+    /// When something is due.
+    pub fn next_wake(&self) -> Option<Duration> {
+        match &self.under_way {
+            Some(under_way) => under_way.retry_at,
+            None => self.due,
+        }
+    }
+}
+
+/// Milliseconds until the own place in the interval, at least half an interval away.
+fn wait_for_place(me: EndpointId, interval_ms: u64, now: UnixMillis) -> u64 {
+    let place = place(me, Epoch::at(now), interval_ms);
+    let earliest = now.0 + interval_ms / 2;
+    let into_interval = earliest % interval_ms;
+    let further = (place + interval_ms - into_interval) % interval_ms;
+    interval_ms / 2 + further
+}
+
+/// The own place within an interval: H(endpoint id, epoch).
+fn place(me: EndpointId, epoch: Epoch, interval_ms: u64) -> u64 {
+    let hash = Sha256::new()
+        .chain_update(b"kukuri/1 place\0")
+        .chain_update(me.as_bytes())
+        .chain_update(epoch.0.to_be_bytes())
+        .finalize();
+    let mut head = [0; 8];
+    head.copy_from_slice(&hash[..8]);
+    u64::from_be_bytes(head) % interval_ms
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::testing::{NOW, Seeded};
+
+    const MS: Duration = Duration::from_millis(1);
+    const STORED: AnnounceResult = AnnounceResult::Stored;
+    const FAILED: AnnounceResult = AnnounceResult::Failed;
+
+    #[test]
+    fn three_retries_then_over() {
+        let (config, mut rng) = (Config::default(), Seeded(1));
+        let mut announcer = Announcer::default();
+        let query = QueryId(1);
+        announcer.start(query, 0, MS, &mut rng, &config).unwrap();
+        let mut now = MS;
+        for _ in 0..config.announce_retries {
+            let end = announcer.try_ended(query, FAILED, now, &mut rng, &config);
+            assert_eq!(end, Some(TryEnd::Retry));
+            let at = announcer.next_wake().unwrap();
+            assert!(at - now <= 500 * MS);
+            now = at;
+            assert_eq!(announcer.retry_due(now), Some(query));
+            assert_eq!(announcer.retry_due(now), None);
+        }
+        let end = announcer.try_ended(query, FAILED, now, &mut rng, &config);
+        let took = now - MS;
+        let result = FAILED;
+        assert_eq!(end, Some(TryEnd::Over { result, took }));
+        assert!(!announcer.busy());
+    }
+
+    #[test]
+    fn at_most_ten_a_minute() {
+        let (config, mut rng) = (Config::default(), Seeded(1));
+        let mut announcer = Announcer::default();
+        let mut write = |now| {
+            announcer.start(QueryId(1), 0, now, &mut rng, &config)?;
+            announcer.try_ended(QueryId(1), STORED, now, &mut rng, &config);
+            Ok(())
+        };
+        for n in 0..10 {
+            assert_eq!(write(n * MS), Ok(()));
+        }
+        assert_eq!(write(11 * MS), Err(SkipReason::Budget));
+        assert_eq!(write(MINUTE), Ok(()));
+        assert_eq!(write(MINUTE), Err(SkipReason::Budget));
+    }
+
+    #[test]
+    fn newcomers_of_a_crowd_stay_away_mostly() {
+        let (config, mut rng) = (Config::default(), Seeded(1));
+        let announced = (0..1000)
+            .filter(|_| {
+                let mut newcomer = Announcer::default();
+                newcomer
+                    .start(QueryId(1), 100, MS, &mut rng, &config)
+                    .is_ok()
+            })
+            .count();
+        // One in ten; the seed is fixed, so the count is too.
+        assert!((50..200).contains(&announced), "{announced}");
+    }
+
+    #[test]
+    fn members_spread_over_the_interval() {
+        let interval = 300_000;
+        let waits: Vec<_> = (0..100)
+            .map(|n| wait_for_place(EndpointId::from_bytes([n; 32]), interval, NOW))
+            .collect();
+        assert!(
+            waits
+                .iter()
+                .all(|w| (interval / 2..interval * 3 / 2).contains(w))
+        );
+        let early = waits.iter().filter(|w| **w < interval).count();
+        assert!((25..75).contains(&early), "{early}");
+    }
+
+    #[test]
+    fn many_members_write_rarely() {
+        let config = Config::default();
+        let mut announcer = Announcer::default();
+        let now = Now {
+            mono: Duration::ZERO,
+            unix: NOW,
+        };
+        announcer.plan_next(EndpointId::from_bytes([1; 32]), 1000, now, &config);
+        let wait = announcer.next_wake().unwrap();
+        assert!(wait >= Duration::from_secs(3000) && wait < Duration::from_secs(9000));
+    }
+}

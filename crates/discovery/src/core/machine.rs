@@ -1,0 +1,317 @@
+//! The parts tied together: `handle(input, now) -> effects`.
+//!
+//! This file has the inputs and the clockwork; `seek.rs` has what goes to the DHT (look-ups and
+//! announcements), `greet.rs` what goes over the hello socket.
+
+mod greet;
+mod seek;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use kukuri_contract::{
+    AnnounceError, DiscoverError, DiscoveryEvent, EndpointAddr, EndpointId, Epoch, HelloDrop,
+    LookupStats, Source, TopicId,
+};
+
+use super::address::Policy;
+use super::exchange::Exchange;
+use super::guard::{RateLimit, ReplayCache};
+use super::lookup::Lookup;
+use super::record::{FRESH_MS, finish};
+use super::topic::Topic;
+use super::verdict::Clocks;
+use super::{DhtState, Effect, Entropy, Input, Me, Now, QueryId};
+use crate::config::Config;
+
+/// Opened packets that are remembered: 15 min either way at several a second.
+const REPLAY_CAPACITY: usize = 8192;
+/// Packets of one IP address that could not be opened, per [`RATE_WINDOW`]: a member's are none,
+/// but for the turn of an epoch.
+const BAD_PER_IP: u32 = 64;
+/// Valid hellos of one endpoint per [`RATE_WINDOW`]: three epochs of each of a few look-ups.
+const VALID_PER_ENDPOINT: u32 = 60;
+/// Window of both limits.
+const RATE_WINDOW: Duration = Duration::from_secs(60);
+/// Keys that each limit remembers.
+const RATE_KEYS: usize = 4096;
+
+/// The state of discovery.
+#[derive(Debug)]
+pub struct Core {
+    config: Config,
+    me: Me,
+    policy: Policy,
+    address: Option<EndpointAddr>,
+    dht: DhtState,
+    topics: BTreeMap<TopicId, Topic>,
+    lookups: BTreeMap<QueryId, Lookup>,
+    exchange: Exchange,
+    replays: ReplayCache,
+    bad_packets: RateLimit<IpAddr>,
+    valid_hellos: RateLimit<EndpointId>,
+    clocks: Clocks,
+    last_query: u64,
+    out: Vec<Effect>,
+}
+
+impl Core {
+    /// Nothing going on yet.
+    pub fn new(config: Config, me: Me) -> Self {
+        let policy = Policy {
+            loopback: me.hello.ip().is_loopback(),
+            private: config.allow_private,
+        };
+        Self {
+            exchange: Exchange::new(&config),
+            policy,
+            me,
+            address: None,
+            dht: if config.sources.rendezvous {
+                DhtState::Starting
+            } else {
+                DhtState::Off
+            },
+            topics: BTreeMap::new(),
+            lookups: BTreeMap::new(),
+            replays: ReplayCache::new(Duration::from_millis(2 * FRESH_MS), REPLAY_CAPACITY),
+            bad_packets: RateLimit::new(BAD_PER_IP, RATE_WINDOW, RATE_KEYS),
+            valid_hellos: RateLimit::new(VALID_PER_ENDPOINT, RATE_WINDOW, RATE_KEYS),
+            clocks: Clocks::default(),
+            last_query: 0,
+            out: Vec::new(),
+            config,
+        }
+    }
+
+    /// Whether one more topic can be discovered (one that already is, always can).
+    ///
+    /// # Errors
+    /// At the bound `max_topics`.
+    pub fn check_room(&self, topic: TopicId) -> Result<(), DiscoverError> {
+        let limit = self.config.max_topics;
+        if self.topics.len() >= limit && !self.topics.contains_key(&topic) {
+            return Err(DiscoverError::TooManyTopics { limit });
+        }
+        Ok(())
+    }
+
+    /// Whether a topic is being discovered.
+    pub fn knows(&self, topic: TopicId) -> bool {
+        self.topics.contains_key(&topic)
+    }
+
+    /// Takes in what happened and what time it is; gives out what must be done.
+    pub fn handle(&mut self, input: Input, now: Now, rng: &mut impl Entropy) -> Vec<Effect> {
+        match input {
+            Input::Discover { topic, peers } => self.discover(topic, peers, now),
+            Input::Forget(topic) => self.forget(topic, now),
+            Input::Neighbors(topic, neighbors) => self.neighbors(topic, neighbors, now),
+            Input::Address(address) => self.set_address(address),
+            Input::Keys(topic, epoch, keys) => {
+                if let Some(topic) = self.topics.get_mut(&topic) {
+                    topic.put_keys(epoch, keys);
+                }
+            }
+            Input::Signed {
+                topic,
+                body,
+                signature,
+            } => {
+                if let Some(topic) = self.topics.get_mut(&topic) {
+                    topic.put_record(&body, finish(body.clone(), &signature));
+                }
+            }
+            Input::NoKeys(topic, epoch) => {
+                if let Some(topic) = self.topics.get_mut(&topic) {
+                    topic.ask_keys_again(epoch);
+                }
+            }
+            Input::NotSigned(topic) => {
+                if let Some(topic) = self.topics.get_mut(&topic) {
+                    topic.sign_again();
+                }
+            }
+            Input::Dht(state) => self.dht = state,
+            Input::Entries(query, entries) => self.entries(query, &entries, now),
+            Input::LookupEnded(query) => self.lookup_ended(query, now, rng),
+            Input::AnnounceTryEnded(query, result) => self.try_ended(query, result, now, rng),
+            Input::Datagram(from, packet) => self.datagram(from, &packet, now, rng),
+            Input::AnnounceNow(topic, ticket) => match self.topics.contains_key(&topic) {
+                true => self.announce(topic, Some(ticket), now, rng),
+                false => {
+                    let unknown = Err(AnnounceError::UnknownTopic(topic));
+                    self.out.push(Effect::AnswerAnnounce(ticket, unknown));
+                }
+            },
+            Input::LookupNow(topic, ticket) => self.look(topic, Some(ticket), now),
+            Input::Tick => {}
+        }
+        self.pump(now, rng);
+        std::mem::take(&mut self.out)
+    }
+
+    /// When [`Input::Tick`] must come at the latest.
+    pub fn next_wake(&self, now: Now) -> Duration {
+        /// Epochs turn and records age without any input.
+        const AT_LATEST: Duration = Duration::from_secs(10);
+        let topics = self.topics.values().flat_map(|topic| {
+            let verdict = topic.alone_since.filter(|_| topic.verdict.is_none());
+            let lookup = topic.next_lookup.filter(|_| self.dht_is_up());
+            let announce = topic.announcer.next_wake().filter(|_| self.dht_is_up());
+            let verdict = verdict.map(|since| since + self.first_contact());
+            [lookup, announce, verdict]
+        });
+        let wakes = topics.chain([self.exchange.next_wake()]).flatten();
+        wakes
+            .min()
+            .unwrap_or(Duration::MAX)
+            .min(now.mono + AT_LATEST)
+    }
+
+    // --- inputs ---
+
+    fn discover(&mut self, id: TopicId, peers: Vec<EndpointAddr>, now: Now) {
+        let topic = self.topics.entry(id).or_insert_with(|| {
+            let mut topic = Topic::new(id, now.mono);
+            topic.announcer.plan_first(now.mono);
+            topic
+        });
+        if !self.config.sources.statics {
+            return;
+        }
+        for peer in peers {
+            if peer.id != self.me.endpoint && topic.tell(peer.id, Source::Static, false, now.mono) {
+                self.out.push(Effect::Emit(DiscoveryEvent::PeerFound {
+                    topic: id,
+                    peer,
+                    source: Source::Static,
+                    after: now.mono - topic.opened,
+                }));
+            }
+        }
+    }
+
+    fn forget(&mut self, id: TopicId, now: Now) {
+        let Some(topic) = self.topics.remove(&id) else {
+            return;
+        };
+        for ticket in topic.announcer.tickets {
+            let unknown = Err(AnnounceError::UnknownTopic(id));
+            self.out.push(Effect::AnswerAnnounce(ticket, unknown));
+        }
+        let gone = self.lookups.extract_if(.., |_, lookup| lookup.topic == id);
+        for (_, mut lookup) in gone.collect::<Vec<_>>() {
+            let stats = lookup.end(now.mono);
+            self.answer_lookup(lookup.tickets, stats);
+        }
+        self.exchange.forget(id);
+    }
+
+    fn neighbors(&mut self, id: TopicId, neighbors: usize, now: Now) {
+        let Some(topic) = self.topics.get_mut(&id) else {
+            return;
+        };
+        if topic.set_neighbors(neighbors, now.mono) {
+            // Others that lost the same neighbors must be able to find this node: an announcement
+            // of the last minute still stands.
+            let fresh = |ago: Duration| ago < Duration::from_secs(60);
+            if !topic.announcer.since_last(now.mono).is_some_and(fresh) {
+                topic.announcer.plan_first(now.mono);
+            }
+        }
+    }
+
+    fn set_address(&mut self, address: EndpointAddr) {
+        if self.address.as_ref() != Some(&address) {
+            self.address = Some(address);
+            self.topics.values_mut().for_each(Topic::outdate_record);
+        }
+    }
+
+    // --- the clockwork: whatever is due, in the order of who waits for whom ---
+
+    fn pump(&mut self, now: Now, rng: &mut impl Entropy) {
+        self.fetch_keys(now);
+        self.sign_records(now);
+        self.start_due_lookups(now);
+        self.start_due_announcements(now, rng);
+        self.resend_hellos(now, rng);
+        self.send_hellos(now, rng);
+        self.lookups.retain(|_, lookup| !lookup.finished());
+        self.say_verdicts(now);
+    }
+
+    fn fetch_keys(&mut self, now: Now) {
+        let epoch = Epoch::at(now.unix);
+        for (id, topic) in &mut self.topics {
+            let missing = topic.missing_keys(epoch);
+            let fetch = missing.into_iter().map(|e| Effect::FetchKeys(*id, e));
+            self.out.extend(fetch);
+        }
+    }
+
+    fn sign_records(&mut self, now: Now) {
+        let Some(address) = &self.address else {
+            return;
+        };
+        for (id, topic) in &mut self.topics {
+            if let Some(body) = topic.record_to_sign(address, now.unix) {
+                self.out.push(Effect::SignRecord {
+                    topic: *id,
+                    epoch: Epoch::at(now.unix),
+                    body,
+                });
+            }
+        }
+    }
+
+    fn say_verdicts(&mut self, now: Now) {
+        let first_contact = self.first_contact();
+        for (id, topic) in &mut self.topics {
+            let Some(since) = topic.alone_since else {
+                continue;
+            };
+            // Without IPv4 nothing will come of waiting.
+            let at_once = self.dht == DhtState::NoIpv4 && topic.evidence.found == 0;
+            if now.mono < since + first_contact && !at_once {
+                continue;
+            }
+            let verdict = topic.evidence.verdict(self.dht, &self.clocks);
+            if topic.verdict != Some(verdict) {
+                topic.verdict = Some(verdict);
+                let topic = *id;
+                let event = DiscoveryEvent::VerdictChanged { topic, verdict };
+                self.out.push(Effect::Emit(event));
+            }
+        }
+    }
+
+    // --- small things that several parts use ---
+
+    fn first_contact(&self) -> Duration {
+        Duration::from_millis(self.config.first_contact_ms)
+    }
+
+    fn dht_is_up(&self) -> bool {
+        matches!(self.dht, DhtState::Up { .. })
+    }
+
+    fn new_query(&mut self) -> QueryId {
+        self.last_query += 1;
+        QueryId(self.last_query)
+    }
+
+    fn drop_counted(&mut self, reason: HelloDrop) {
+        let event = DiscoveryEvent::Dropped { reason };
+        self.out.push(Effect::Emit(event));
+    }
+
+    fn answer_lookup(&mut self, tickets: Vec<super::Ticket>, stats: LookupStats) {
+        let answers = tickets.into_iter().map(|t| Effect::AnswerLookup(t, stats));
+        self.out.extend(answers);
+    }
+}

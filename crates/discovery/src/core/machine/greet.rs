@@ -1,0 +1,287 @@
+//! What goes over the hello socket: asking the entries of look-ups, and answering members.
+
+use std::net::{IpAddr, SocketAddrV4};
+
+use kukuri_contract::{DiscoveryEvent, Epoch, HelloDrop, Source, TopicId, UnixMillis};
+
+use super::super::exchange::{Late, Pending};
+use super::super::hello::{self, HelloReply, HelloRequest, Kind};
+use super::super::record::{FRESH_MS, Record};
+use super::super::topic::prefer_ip;
+use super::super::{Effect, Entropy, Now};
+use super::Core;
+
+impl Core {
+    // --- asking ---
+
+    /// Asks entries for as long as there is room under way. Look-ups take turns, the oldest first,
+    /// so that one with many entries holds up no other.
+    pub(super) fn send_hellos(&mut self, now: Now, rng: &mut impl Entropy) {
+        loop {
+            let mut asked = false;
+            for query in self.lookups.keys().copied().collect::<Vec<_>>() {
+                if !self.exchange.has_room() {
+                    return;
+                }
+                asked |= self.ask_next(query, now, rng);
+            }
+            if !asked {
+                return;
+            }
+        }
+    }
+
+    /// Takes the next entry of a look-up; false if it has none, or cannot ask yet.
+    fn ask_next(&mut self, query: super::QueryId, now: Now, rng: &mut impl Entropy) -> bool {
+        let Some(lookup) = self.lookups.get_mut(&query) else {
+            return false;
+        };
+        // Entries wait until there is an own record to show.
+        let topic = self.topics.get(&lookup.topic);
+        let Some(topic) = topic.filter(|topic| topic.record().is_some()) else {
+            return false;
+        };
+        let Some(entry) = lookup.next_entry() else {
+            return false;
+        };
+        let most = match topic.neighbors {
+            0 => self.config.hellos_per_lookup,
+            _ if now.mono < topic.opened + self.first_contact() => self.config.hellos_per_lookup,
+            _ => self.config.hellos_with_neighbors,
+        };
+        if entry == self.me.hello || !self.exchange.may_ask(topic.id, entry, now.mono) {
+            return true;
+        }
+        let lookup = self.lookups.get_mut(&query).expect("it was there above");
+        if !self.policy.allows_hello(entry) {
+            self.drop_counted(HelloDrop::RefusedAddress);
+        } else if !lookup.charge(entry, most, &self.config) {
+            self.drop_counted(HelloDrop::Bound);
+        } else {
+            let (topic, epoch) = (lookup.topic, lookup.epoch);
+            let mut id = [0; 16];
+            rng.fill(&mut id);
+            self.exchange.begin(topic, epoch, entry, id, now.mono);
+            self.send_hello(topic, epoch, entry, id, now, rng);
+        }
+        true
+    }
+
+    fn send_hello(
+        &mut self,
+        topic: TopicId,
+        epoch: Epoch,
+        to: SocketAddrV4,
+        id: hello::RequestId,
+        now: Now,
+        rng: &mut impl Entropy,
+    ) {
+        let Some(topic) = self.topics.get(&topic) else {
+            return;
+        };
+        let (Some(keys), Some(record)) = (topic.keys(epoch), topic.record()) else {
+            return;
+        };
+        let request = HelloRequest {
+            id,
+            time: now.unix,
+            recipient: to,
+            record: record.to_vec(),
+        };
+        let packet = request.seal(keys, rng.nonce());
+        self.out.push(Effect::Send(to, packet));
+        self.out.push(Effect::Emit(DiscoveryEvent::HelloSent));
+    }
+
+    pub(super) fn resend_hellos(&mut self, now: Now, rng: &mut impl Entropy) {
+        for late in self.exchange.late(now.mono) {
+            match late {
+                Late::Again(hello) => {
+                    self.send_hello(hello.topic, hello.epoch, hello.to, hello.id, now, rng);
+                }
+                Late::GaveUp(_) => self.drop_counted(HelloDrop::NoAnswer),
+            }
+        }
+    }
+
+    // --- what comes in ---
+
+    pub(super) fn datagram(
+        &mut self,
+        from: SocketAddrV4,
+        packet: &[u8],
+        now: Now,
+        rng: &mut impl Entropy,
+    ) {
+        let ip = IpAddr::V4(*from.ip());
+        if self.bad_packets.exhausted(&ip, now.mono) {
+            self.drop_counted(HelloDrop::RateLimited);
+            return;
+        }
+        let handled = match hello::kind(packet) {
+            Ok(Kind::Request) => self.request(from, packet, now, rng),
+            Ok(Kind::Reply) => self.reply(from, packet, now),
+            Err(reason) => Err(reason),
+        };
+        if let Err(reason) = handled {
+            self.drop_counted(reason);
+            let unopened = matches!(
+                reason,
+                HelloDrop::Length | HelloDrop::Version | HelloDrop::UnknownTag | HelloDrop::Seal
+            );
+            if unopened {
+                self.bad_packets.allow(ip, now.mono);
+            }
+        }
+    }
+
+    fn request(
+        &mut self,
+        from: SocketAddrV4,
+        packet: &[u8],
+        now: Now,
+        rng: &mut impl Entropy,
+    ) -> Result<(), HelloDrop> {
+        let epoch = Epoch::at(now.unix);
+        let mut candidates = self.topics.values().flat_map(|topic| {
+            let keys = topic.accepted_keys(epoch);
+            keys.map(move |(_, keys)| (topic, keys))
+        });
+        let (id, keys) = candidates
+            .find(|(_, keys)| hello::has_tag(packet, keys))
+            .map(|(topic, keys)| (topic.id, keys.clone()))
+            .ok_or(HelloDrop::UnknownTag)?;
+        drop(candidates);
+        let request = HelloRequest::open(packet, &keys)?;
+        let nonce = packet[2..26].try_into().map_err(|_| HelloDrop::Length)?;
+        if !self.replays.admit(nonce, now.mono) {
+            return Err(HelloDrop::Replay);
+        }
+        fresh(request.time, now.unix)?;
+        self.check_recipient(request.recipient)?;
+        let record = Record::parse(id, &request.record, now.unix)?;
+        let asker = record.peer.id;
+        if asker == self.me.endpoint {
+            self.exchange.is_own(request.recipient);
+            return Err(HelloDrop::RefusedAddress);
+        }
+        if !self.valid_hellos.allow(asker, now.mono) {
+            return Err(HelloDrop::RateLimited);
+        }
+        self.clocks.heard(asker, request.time, now.unix);
+        // The asker's hello socket is where the packet came from: no need to ask it in turn.
+        self.exchange.met(id, from, now.mono);
+        self.learn(id, record, Source::Inbound, Some(from), now);
+        let Some(topic) = self.topics.get(&id) else {
+            return Ok(());
+        };
+        // Without an own record there is nothing to say yet; the asker will ask again.
+        let Some(own) = topic.record() else {
+            return Ok(());
+        };
+        let reply = HelloReply {
+            id: request.id,
+            time: now.unix,
+            observed: from,
+            record: own.to_vec(),
+            members: topic.members_for(asker, now.unix),
+        };
+        let packet = reply.seal(&keys, rng.nonce());
+        self.out.push(Effect::Send(from, packet));
+        self.out.push(Effect::Emit(DiscoveryEvent::HelloServed));
+        Ok(())
+    }
+
+    fn reply(&mut self, from: SocketAddrV4, packet: &[u8], now: Now) -> Result<(), HelloDrop> {
+        let pending = self.exchange.asked(from).find(|p| {
+            let keys = self.topics.get(&p.topic).and_then(|t| t.keys(p.epoch));
+            keys.is_some_and(|keys| hello::has_tag(packet, keys))
+        });
+        let Pending {
+            topic,
+            epoch,
+            first_sent,
+            ..
+        } = *pending.ok_or(HelloDrop::Unasked)?;
+        let keys = self.topics.get(&topic).and_then(|t| t.keys(epoch));
+        let reply = HelloReply::open(packet, keys.ok_or(HelloDrop::Unasked)?)?;
+        // Another hello to the same address under the same keys: the id tells them apart.
+        if !self.exchange.asked(from).any(|p| p.id == reply.id) {
+            return Err(HelloDrop::Unasked);
+        }
+        fresh(reply.time, now.unix)?;
+        let record = Record::parse(topic, &reply.record, now.unix)?;
+        if record.peer.id == self.me.endpoint {
+            self.exchange.is_own(from);
+            return Err(HelloDrop::RefusedAddress);
+        }
+        self.exchange.answered(&reply.id, now.mono);
+        self.clocks.heard(record.peer.id, reply.time, now.unix);
+        let after = now.mono - first_sent;
+        let event = DiscoveryEvent::HelloAnswered { after };
+        self.out.push(Effect::Emit(event));
+        self.learn(topic, record, Source::Rendezvous, Some(from), now);
+        for member in &reply.members {
+            match Record::parse(topic, member, now.unix) {
+                Ok(record) => self.learn(topic, record, Source::Rendezvous, None, now),
+                Err(error) => self.drop_counted(error.into()),
+            }
+        }
+        Ok(())
+    }
+
+    /// A packet for another address was passed on by somebody. Behind NAT a node does not know its
+    /// public IP address, so there only the port is compared.
+    fn check_recipient(&self, recipient: SocketAddrV4) -> Result<(), HelloDrop> {
+        let bound = self.me.hello;
+        let same_ip =
+            bound.ip().is_unspecified() || bound.ip().is_private() || bound.ip() == recipient.ip();
+        match same_ip && bound.port() == recipient.port() {
+            true => Ok(()),
+            false => Err(HelloDrop::WrongRecipient),
+        }
+    }
+
+    /// Takes in a verified record and tells the listeners whom it names.
+    fn learn(
+        &mut self,
+        id: TopicId,
+        record: Record,
+        source: Source,
+        from: Option<SocketAddrV4>,
+        now: Now,
+    ) {
+        let policy = self.policy;
+        let Some(topic) = self.topics.get_mut(&id) else {
+            return;
+        };
+        let mut peer = record.peer.clone();
+        if peer.id == self.me.endpoint {
+            return;
+        }
+        peer.direct.retain(|address| policy.allows_dial(*address));
+        if let Some(from) = from {
+            prefer_ip(&mut peer, IpAddr::V4(*from.ip()));
+        }
+        if peer.direct.is_empty() && peer.relay.is_none() {
+            self.drop_counted(HelloDrop::RefusedAddress);
+            return;
+        }
+        if topic.learn(record, source, now) {
+            let after = now.mono - topic.opened;
+            self.out.push(Effect::Emit(DiscoveryEvent::PeerFound {
+                topic: id,
+                peer,
+                source,
+                after,
+            }));
+        }
+    }
+}
+
+fn fresh(theirs: UnixMillis, ours: UnixMillis) -> Result<(), HelloDrop> {
+    match theirs.distance(ours) <= FRESH_MS {
+        true => Ok(()),
+        false => Err(HelloDrop::Stale),
+    }
+}

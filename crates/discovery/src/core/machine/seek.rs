@@ -1,0 +1,251 @@
+//! What goes to the DHT: look-ups and announcements.
+//!
+//! The order when joining: look-up and announcement start together; a second look-up starts the
+//! moment the announcement is acknowledged, because whoever announced at the same time is visible
+//! then; after that with growing pauses, for as long as there is no neighbor.
+
+use std::net::SocketAddrV4;
+use std::time::Duration;
+
+use kukuri_contract::{
+    AnnounceError, AnnounceResult, Announced, DiscoveryEvent, Epoch, HelloDrop, LookupStats,
+    SkipReason, TopicId,
+};
+
+use super::super::announce::TryEnd;
+use super::super::lookup::Lookup;
+use super::super::{Effect, Entropy, Now, QueryId, Ticket};
+use super::Core;
+
+/// Members of a topic before any beacon was heard: the node itself.
+const KNOWN_MEMBERS: u64 = 1;
+
+impl Core {
+    pub(super) fn start_due_lookups(&mut self, now: Now) {
+        if !self.dht_is_up() {
+            return;
+        }
+        let due = |topic: &super::Topic| topic.next_lookup.is_some_and(|at| at <= now.mono);
+        let topics = self.topics.values().filter(|t| due(t)).map(|t| t.id);
+        for topic in topics.collect::<Vec<_>>() {
+            self.look(topic, None, now);
+        }
+    }
+
+    /// Starts a look-up in every epoch that is read now. One that runs already is not repeated:
+    /// the DHT node would start nothing new either.
+    pub(super) fn look(&mut self, id: TopicId, ticket: Option<Ticket>, now: Now) {
+        let nothing = LookupStats {
+            entries: 0,
+            answers: 0,
+            took: Duration::ZERO,
+        };
+        let dht_is_up = self.dht_is_up();
+        let Some(topic) = self.topics.get_mut(&id).filter(|_| dht_is_up) else {
+            self.answer_lookup(ticket.into_iter().collect(), nothing);
+            return;
+        };
+        let epochs = topic.epochs_to_read(now.unix);
+        let own = epochs[0];
+        // Without the keys of the own epoch it stays due: they are on their way.
+        if topic.keys(own).is_none() {
+            topic.next_lookup = Some(now.mono);
+            self.answer_lookup(ticket.into_iter().collect(), nothing);
+            return;
+        }
+        topic.next_lookup = None;
+        for epoch in epochs {
+            self.look_in(id, epoch, now);
+        }
+        let mut lookups = self.lookups.values_mut();
+        let running = lookups.find(|l| l.topic == id && l.epoch == own && l.running());
+        match running {
+            Some(lookup) => lookup.tickets.extend(ticket),
+            None => self.answer_lookup(ticket.into_iter().collect(), nothing),
+        }
+    }
+
+    fn look_in(&mut self, id: TopicId, epoch: Epoch, now: Now) {
+        let same = |l: &Lookup| l.topic == id && l.epoch == epoch && l.running();
+        if self.lookups.values().any(same) {
+            return;
+        }
+        let keys = self.topics.get(&id).and_then(|topic| topic.keys(epoch));
+        let Some(infohash) = keys.map(|keys| keys.infohash) else {
+            return;
+        };
+        let query = self.new_query();
+        self.lookups.insert(query, Lookup::new(id, epoch, now.mono));
+        self.out.push(Effect::StartLookup(query, infohash));
+    }
+
+    pub(super) fn entries(&mut self, query: QueryId, entries: &[SocketAddrV4], now: Now) {
+        let Some(lookup) = self.lookups.get_mut(&query) else {
+            return;
+        };
+        let (topic, after) = (lookup.topic, lookup.age(now.mono));
+        let added = lookup.add(entries);
+        if let Some(topic) = self.topics.get_mut(&topic) {
+            topic.evidence.answers += 1;
+        }
+        if added.first {
+            let event = DiscoveryEvent::FirstEntry { topic, after };
+            self.out.push(Effect::Emit(event));
+        }
+        for _ in 0..added.refused {
+            self.drop_counted(HelloDrop::Bound);
+        }
+    }
+
+    pub(super) fn lookup_ended(&mut self, query: QueryId, now: Now, rng: &mut impl Entropy) {
+        let Some(lookup) = self.lookups.get_mut(&query) else {
+            return;
+        };
+        let (id, epoch) = (lookup.topic, lookup.epoch);
+        let stats = lookup.end(now.mono);
+        let tickets = std::mem::take(&mut lookup.tickets);
+        self.answer_lookup(tickets, stats);
+        let event = DiscoveryEvent::LookupEnded { topic: id, stats };
+        self.out.push(Effect::Emit(event));
+        if let Some(topic) = self.topics.get_mut(&id) {
+            topic.evidence.lookups += 1;
+            if epoch == Epoch::at(now.unix) && topic.next_lookup.is_none() {
+                topic.plan_lookup(now.mono, rng, &self.config);
+            }
+        }
+    }
+
+    pub(super) fn start_due_announcements(&mut self, now: Now, rng: &mut impl Entropy) {
+        if !self.dht_is_up() {
+            return;
+        }
+        let mut due = Vec::new();
+        let mut retries = Vec::new();
+        for (id, topic) in &mut self.topics {
+            if topic.announcer.is_due(now.mono) {
+                due.push(*id);
+            }
+            retries.extend(
+                topic
+                    .announcer
+                    .retry_due(now.mono)
+                    .map(|query| (*id, query)),
+            );
+        }
+        for id in due {
+            self.announce(id, None, now, rng);
+        }
+        for (id, query) in retries {
+            self.put(id, query, now, rng);
+        }
+    }
+
+    /// Announces the topic under the own epoch, if its budget allows.
+    pub(super) fn announce(
+        &mut self,
+        id: TopicId,
+        ticket: Option<Ticket>,
+        now: Now,
+        rng: &mut impl Entropy,
+    ) {
+        let query = self.new_query();
+        let crowd = self.entries_seen(id);
+        let dht_is_up = self.dht_is_up();
+        let Some(topic) = self.topics.get_mut(&id) else {
+            return;
+        };
+        if topic.announcer.busy() {
+            topic.announcer.tickets.extend(ticket);
+            return;
+        }
+        // Without keys it stays due: they are on their way.
+        if topic.keys(Epoch::at(now.unix)).is_none() {
+            topic.announcer.tickets.extend(ticket);
+            topic.announcer.plan_first(now.mono);
+            return;
+        }
+        let started = match dht_is_up {
+            true => topic
+                .announcer
+                .start(query, crowd, now.mono, rng, &self.config),
+            false => Err(SkipReason::NoDht),
+        };
+        match started {
+            Ok(()) => {
+                topic.announcer.tickets.extend(ticket);
+                self.put(id, query, now, rng);
+            }
+            Err(reason) => {
+                if dht_is_up {
+                    topic
+                        .announcer
+                        .plan_next(self.me.endpoint, KNOWN_MEMBERS, now, &self.config);
+                }
+                let event = DiscoveryEvent::AnnounceSkipped { topic: id, reason };
+                self.out.push(Effect::Emit(event));
+                let skipped = |t| Effect::AnswerAnnounce(t, Err(AnnounceError::Skipped(reason)));
+                self.out.extend(ticket.map(skipped));
+            }
+        }
+    }
+
+    fn put(&mut self, id: TopicId, query: QueryId, now: Now, rng: &mut impl Entropy) {
+        let topic = self.topics.get(&id);
+        let keys = topic.and_then(|topic| topic.keys(Epoch::at(now.unix)));
+        match keys.map(|keys| keys.infohash) {
+            Some(infohash) => self.out.push(Effect::StartAnnounce(query, infohash)),
+            // Only after a jump of the clock; the next try has the keys.
+            None => self.try_ended(query, AnnounceResult::Failed, now, rng),
+        }
+    }
+
+    pub(super) fn try_ended(
+        &mut self,
+        query: QueryId,
+        result: AnnounceResult,
+        now: Now,
+        rng: &mut impl Entropy,
+    ) {
+        let config = &self.config;
+        let ended = self.topics.iter_mut().find_map(|(id, topic)| {
+            let end = topic
+                .announcer
+                .try_ended(query, result, now.mono, rng, config)?;
+            Some((*id, topic, end))
+        });
+        let Some((id, topic, TryEnd::Over { result, took })) = ended else {
+            return;
+        };
+        let stored = result == AnnounceResult::Stored;
+        topic.evidence.announced = stored;
+        topic.evidence.announce_failed = !stored;
+        topic
+            .announcer
+            .plan_next(self.me.endpoint, KNOWN_MEMBERS, now, config);
+        let answer = match stored {
+            true => Ok(Announced { took }),
+            false => Err(AnnounceError::NotStored(result.as_str().to_owned())),
+        };
+        let tickets = std::mem::take(&mut topic.announcer.tickets);
+        let answers = tickets
+            .into_iter()
+            .map(|t| Effect::AnswerAnnounce(t, answer.clone()));
+        self.out.extend(answers);
+        let event = DiscoveryEvent::AnnounceEnded {
+            topic: id,
+            result,
+            took,
+        };
+        self.out.push(Effect::Emit(event));
+        // Whoever announced at the same time is visible now.
+        if stored {
+            self.look(id, None, now);
+        }
+    }
+
+    /// Distinct entries of the look-ups that run, as far as they have come.
+    fn entries_seen(&self, id: TopicId) -> u64 {
+        let of_topic = self.lookups.values().filter(|lookup| lookup.topic == id);
+        of_topic.map(Lookup::entries).max().unwrap_or(0)
+    }
+}

@@ -1,0 +1,529 @@
+//! Whole cores on a virtual clock, around a model DHT: no socket, no thread, no waiting.
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap, HashSet};
+use std::net::SocketAddrV4;
+use std::time::Duration;
+
+use kukuri_contract::{
+    AnnounceResult, DiscoveryEvent, EndpointId, Epoch, HelloDrop, InfoHash, Signature, SkipReason,
+    Source, TopicId, UnixMillis, Verdict,
+};
+
+use super::*;
+use crate::core::testing::{NOW, Seeded, TOPIC, keys, peer, sign};
+use crate::core::{Entropy, Ticket};
+
+const MS: Duration = Duration::from_millis(1);
+const S: Duration = Duration::from_secs(1);
+/// The model DHT: first entries and end of a look-up, end of an announcement, one UDP way.
+const FIRST: Duration = Duration::from_millis(30);
+const LOOKUP: Duration = Duration::from_millis(100);
+const PUT: Duration = Duration::from_millis(120);
+const WIRE: Duration = Duration::from_millis(5);
+
+struct Node {
+    core: Core,
+    n: u8,
+    /// Whose members derive the same keys.
+    secret: u8,
+    clock_offset_ms: i64,
+    events: Vec<(Duration, DiscoveryEvent)>,
+    sent: HashMap<SocketAddrV4, usize>,
+    announces: usize,
+    planned_tick: Option<(u64, Duration)>,
+}
+
+struct World {
+    now: Duration,
+    nodes: Vec<Node>,
+    queue: BinaryHeap<Reverse<(Duration, u64, usize)>>,
+    payloads: HashMap<u64, Input>,
+    entries: HashMap<InfoHash, Vec<SocketAddrV4>>,
+    seq: u64,
+    rng: Seeded,
+    /// Percent of hello packets that are lost.
+    loss: u64,
+    puts_fail: bool,
+}
+
+impl World {
+    fn new(seed: u64) -> Self {
+        println!("seed {seed}");
+        Self {
+            now: Duration::ZERO,
+            nodes: Vec::new(),
+            queue: BinaryHeap::new(),
+            payloads: HashMap::new(),
+            entries: HashMap::new(),
+            seq: 0,
+            rng: Seeded(seed),
+            loss: 0,
+            puts_fail: false,
+        }
+    }
+
+    fn add(&mut self, n: u8, secret: u8, clock_offset_ms: i64) -> usize {
+        let me = Me {
+            endpoint: peer(n).id,
+            hello: hello_address(n),
+        };
+        self.nodes.push(Node {
+            core: Core::new(Config::default(), me),
+            n,
+            secret,
+            clock_offset_ms,
+            events: Vec::new(),
+            sent: HashMap::new(),
+            announces: 0,
+            planned_tick: None,
+        });
+        let at = self.nodes.len() - 1;
+        self.feed(at, Input::Address(peer(n)));
+        let up = DhtState::Up { routing_table: 20 };
+        self.feed(at, Input::Dht(up));
+        at
+    }
+
+    fn join(&mut self, at: usize) {
+        let topic = TOPIC;
+        self.feed(
+            at,
+            Input::Discover {
+                topic,
+                peers: vec![],
+            },
+        );
+    }
+
+    fn later(&mut self, after: Duration, at: usize, input: Input) {
+        self.seq += 1;
+        self.payloads.insert(self.seq, input);
+        self.queue.push(Reverse((self.now + after, self.seq, at)));
+    }
+
+    fn feed(&mut self, at: usize, input: Input) {
+        let node = &mut self.nodes[at];
+        let unix = NOW.0 as i64 + self.now.as_millis() as i64 + node.clock_offset_ms;
+        let now = Now {
+            mono: self.now,
+            unix: UnixMillis(unix as u64),
+        };
+        let effects = node.core.handle(input, now, &mut self.rng);
+        let wake = node.core.next_wake(now);
+        for effect in effects {
+            self.run(at, effect);
+        }
+        self.plan_tick(at, wake.max(self.now + MS));
+    }
+
+    /// One planned tick per node: an earlier one replaces a later one.
+    fn plan_tick(&mut self, at: usize, when: Duration) {
+        let planned = self.nodes[at]
+            .planned_tick
+            .filter(|(_, planned)| *planned > self.now);
+        match planned {
+            Some((_, planned)) if planned <= when => return,
+            Some((seq, _)) => _ = self.payloads.remove(&seq),
+            None => {}
+        }
+        self.later(when - self.now, at, Input::Tick);
+        self.nodes[at].planned_tick = Some((self.seq, when));
+    }
+
+    fn run(&mut self, at: usize, effect: Effect) {
+        let (n, secret) = (self.nodes[at].n, self.nodes[at].secret);
+        match effect {
+            Effect::FetchKeys(topic, epoch) => {
+                let derived = keys(secret.wrapping_add((epoch.0 % 97) as u8));
+                self.later(Duration::ZERO, at, Input::Keys(topic, epoch, derived));
+            }
+            Effect::SignRecord { topic, epoch, body } => {
+                let signature = Signature::from_bytes(sign(n, topic, epoch, body.clone()));
+                let signed = Input::Signed {
+                    topic,
+                    body,
+                    signature,
+                };
+                self.later(Duration::ZERO, at, signed);
+            }
+            Effect::StartLookup(query, infohash) => {
+                let found = self.entries.get(&infohash).cloned().unwrap_or_default();
+                if !found.is_empty() {
+                    self.later(FIRST, at, Input::Entries(query, found));
+                }
+                self.later(LOOKUP, at, Input::LookupEnded(query));
+            }
+            Effect::StartAnnounce(query, infohash) => {
+                self.nodes[at].announces += 1;
+                if self.puts_fail {
+                    let failed = Input::AnnounceTryEnded(query, AnnounceResult::Failed);
+                    return self.later(PUT, at, failed);
+                }
+                self.entries
+                    .entry(infohash)
+                    .or_default()
+                    .push(hello_address(n));
+                self.later(
+                    PUT,
+                    at,
+                    Input::AnnounceTryEnded(query, AnnounceResult::Stored),
+                );
+            }
+            Effect::Send(to, packet) => {
+                *self.nodes[at].sent.entry(to).or_default() += 1;
+                if self.rng.below(100) < self.loss {
+                    return;
+                }
+                let from = hello_address(n);
+                let target = self
+                    .nodes
+                    .iter()
+                    .position(|node| hello_address(node.n) == to);
+                if let Some(target) = target {
+                    self.later(WIRE, target, Input::Datagram(from, packet));
+                }
+            }
+            Effect::Emit(event) => self.nodes[at].events.push((self.now, event)),
+            Effect::AnswerAnnounce(..) | Effect::AnswerLookup(..) => {}
+        }
+    }
+
+    fn run_until(&mut self, end: Duration) {
+        while let Some(Reverse((when, seq, at))) = self.queue.pop() {
+            if when > end {
+                self.queue.push(Reverse((when, seq, at)));
+                break;
+            }
+            self.now = when;
+            if let Some(input) = self.payloads.remove(&seq) {
+                self.feed(at, input);
+            }
+        }
+        self.now = end;
+    }
+}
+
+impl Node {
+    fn found(&self) -> HashSet<EndpointId> {
+        let peers = self.events.iter().filter_map(|(_, event)| match event {
+            DiscoveryEvent::PeerFound { peer, .. } => Some(peer.id),
+            _ => None,
+        });
+        peers.collect()
+    }
+
+    fn first_found(&self) -> Option<(Duration, Source)> {
+        self.events.iter().find_map(|(at, event)| match event {
+            DiscoveryEvent::PeerFound { source, .. } => Some((*at, *source)),
+            _ => None,
+        })
+    }
+
+    fn drops(&self, reason: HelloDrop) -> usize {
+        let dropped = |event: &DiscoveryEvent| match event {
+            DiscoveryEvent::Dropped { reason: r } => *r == reason,
+            _ => false,
+        };
+        self.events
+            .iter()
+            .filter(|(_, event)| dropped(event))
+            .count()
+    }
+
+    fn verdicts(&self) -> Vec<Verdict> {
+        let said = self.events.iter().filter_map(|(_, event)| match event {
+            DiscoveryEvent::VerdictChanged { verdict, .. } => Some(*verdict),
+            _ => None,
+        });
+        said.collect()
+    }
+}
+
+fn hello_address(n: u8) -> SocketAddrV4 {
+    SocketAddrV4::new([127, 0, 0, 1].into(), 10_000 + u16::from(n))
+}
+
+#[test]
+fn nodes_that_start_together_all_find_each_other() {
+    for count in [2, 5, 20] {
+        let mut world = World::new(count);
+        let nodes: Vec<_> = (1..=count as u8).map(|n| world.add(n, 7, 0)).collect();
+        for at in nodes {
+            world.join(at);
+        }
+        world.run_until(S);
+        for node in &world.nodes {
+            assert_eq!(node.found().len(), count as usize - 1);
+            // The announcement, the second look-up at its end, its first entries, one hello.
+            let (at, _) = node.first_found().unwrap();
+            assert!(at <= PUT + FIRST + 2 * WIRE + 45 * MS, "{at:?}");
+            assert_eq!(node.announces, 1);
+        }
+    }
+}
+
+#[test]
+fn a_late_joiner_needs_one_look_up() {
+    let mut world = World::new(1);
+    let (early, late) = (world.add(1, 7, 0), world.add(2, 7, 0));
+    world.join(early);
+    world.run_until(60 * S);
+    world.join(late);
+    world.run_until(61 * S);
+    let (at, source) = world.nodes[late].first_found().unwrap();
+    assert_eq!(source, Source::Rendezvous);
+    assert_eq!(at, 60 * S + FIRST + 2 * WIRE);
+    // One exchange makes both known to each other.
+    assert_eq!(world.nodes[early].first_found().unwrap().1, Source::Inbound);
+}
+
+#[test]
+fn another_secret_is_another_world() {
+    let mut world = World::new(1);
+    let (a, b) = (world.add(1, 7, 0), world.add(2, 107, 0));
+    world.join(a);
+    world.join(b);
+    // Somebody lists the stranger under our rendezvous, too.
+    for entries in world.entries.values_mut() {
+        entries.extend([hello_address(1), hello_address(2)]);
+    }
+    world.run_until(S);
+    let everywhere = [hello_address(1), hello_address(2)];
+    world
+        .entries
+        .values_mut()
+        .for_each(|entries| entries.extend(everywhere));
+    world.run_until(30 * S);
+    for at in [a, b] {
+        assert!(world.nodes[at].found().is_empty());
+        assert!(
+            world.nodes[at].drops(HelloDrop::UnknownTag) > 0,
+            "and it is counted"
+        );
+        assert!(world.nodes[at].drops(HelloDrop::NoAnswer) > 0);
+    }
+}
+
+#[test]
+fn clocks_ten_minutes_apart_meet() {
+    for offset in [-600_000, -300_000, 300_000, 600_000] {
+        let mut world = World::new(1);
+        let (a, b) = (world.add(1, 7, 0), world.add(2, 7, offset));
+        world.join(a);
+        world.join(b);
+        world.run_until(5 * S);
+        assert_eq!(world.nodes[a].found().len(), 1, "{offset}");
+        assert_eq!(world.nodes[b].found().len(), 1, "{offset}");
+    }
+}
+
+#[test]
+fn a_wrong_clock_is_told_by_many_members() {
+    let mut world = World::new(1);
+    let wrong = world.add(1, 7, 300_000);
+    for n in 2..=5 {
+        let at = world.add(n, 7, 0);
+        world.join(at);
+    }
+    world.join(wrong);
+    world.run_until(15 * S);
+    assert_eq!(world.nodes[wrong].verdicts(), [Verdict::ClockSkewed]);
+    assert_eq!(world.nodes[1].verdicts(), [Verdict::FoundButUnreachable]);
+}
+
+#[test]
+fn hellos_survive_loss() {
+    let mut world = World::new(42);
+    world.loss = 30;
+    let nodes: Vec<_> = (1..=10).map(|n| world.add(n, 7, 0)).collect();
+    for at in nodes {
+        world.join(at);
+    }
+    world.run_until(10 * S);
+    for node in &world.nodes {
+        assert!(node.found().len() >= 8, "{}", node.found().len());
+    }
+}
+
+#[test]
+fn a_silent_address_is_not_hammered() {
+    let mut world = World::new(1);
+    let at = world.add(1, 7, 0);
+    world.join(at);
+    let victim: SocketAddrV4 = "127.0.0.1:9999".parse().unwrap();
+    world.run_until(S);
+    world
+        .entries
+        .values_mut()
+        .for_each(|entries| entries.push(victim));
+    world.run_until(601 * S);
+    // Three tries, then a rest of 1, 2, 4 and 8 minutes: at most four rounds in ten minutes.
+    let packets = world.nodes[at].sent[&victim];
+    assert!((3..=12).contains(&packets), "{packets}");
+}
+
+#[test]
+fn a_lonely_node_backs_off_and_says_so() {
+    let mut world = World::new(1);
+    let at = world.add(1, 7, 0);
+    world.join(at);
+    world.run_until(600 * S);
+    let node = &world.nodes[at];
+    assert_eq!(node.verdicts(), [Verdict::Alone]);
+    let ended = |(_, event): &&(Duration, DiscoveryEvent)| {
+        matches!(event, DiscoveryEvent::LookupEnded { .. })
+    };
+    let lookups = node.events.iter().filter(ended).count();
+    // Three epochs each: a handful of quick ones, then one every 30 s.
+    assert!((45..=90).contains(&lookups), "{lookups}");
+    assert!((2..=4).contains(&node.announces), "{}", node.announces);
+}
+
+#[test]
+fn with_neighbors_it_is_quiet_and_without_it_searches_again() {
+    let mut world = World::new(1);
+    let at = world.add(1, 7, 0);
+    world.join(at);
+    world.run_until(S);
+    world.feed(at, Input::Neighbors(TOPIC, 3));
+    let before = world.nodes[at].events.len();
+    world.run_until(100 * S);
+    assert_eq!(world.nodes[at].events.len(), before, "nothing to do");
+    world.feed(at, Input::Neighbors(TOPIC, 0));
+    world.run_until(101 * S);
+    assert!(world.nodes[at].events.len() > before, "it looks again");
+}
+
+#[test]
+fn failed_announcements_are_retried_and_told() {
+    let mut world = World::new(1);
+    world.puts_fail = true;
+    let at = world.add(1, 7, 0);
+    world.join(at);
+    world.run_until(12 * S);
+    let node = &world.nodes[at];
+    assert_eq!(node.announces, 4, "one try and three retries");
+    assert_eq!(node.verdicts(), [Verdict::DhtThrottled]);
+}
+
+#[test]
+fn announcements_on_request_are_within_the_budget() {
+    let mut world = World::new(1);
+    let at = world.add(1, 7, 0);
+    world.join(at);
+    for n in 0..30 {
+        world.run_until(S + n * 500 * MS);
+        world.feed(at, Input::AnnounceNow(TOPIC, Ticket(n.into())));
+    }
+    world.run_until(20 * S);
+    let node = &world.nodes[at];
+    assert_eq!(node.announces, 10);
+    let skipped = |(_, event): &&(Duration, DiscoveryEvent)| {
+        matches!(
+            event,
+            DiscoveryEvent::AnnounceSkipped {
+                reason: SkipReason::Budget,
+                ..
+            }
+        )
+    };
+    assert_eq!(node.events.iter().filter(skipped).count(), 21);
+}
+
+#[test]
+fn replays_and_misdirected_packets_are_dropped() {
+    let mut world = World::new(1);
+    let (a, b) = (world.add(1, 7, 0), world.add(2, 7, 0));
+    world.join(a);
+    world.join(b);
+    world.run_until(S);
+    let epoch = Epoch::at(NOW);
+    let keys = keys(7u8.wrapping_add((epoch.0 % 97) as u8));
+    let request = |recipient| crate::core::hello::HelloRequest {
+        id: [1; 16],
+        time: NOW,
+        recipient,
+        record: crate::core::testing::signed_record(3, TOPIC, &peer(3), NOW),
+    };
+    let stranger = hello_address(99);
+    let good = request(hello_address(1)).seal(&keys, [1; 24]);
+    let served = |world: &World| {
+        let events = world.nodes[a].events.iter();
+        events
+            .filter(|(_, e)| matches!(e, DiscoveryEvent::HelloServed))
+            .count()
+    };
+    let before = served(&world);
+    world.feed(a, Input::Datagram(stranger, good.clone()));
+    assert_eq!(served(&world), before + 1);
+    world.feed(a, Input::Datagram(stranger, good));
+    assert_eq!(world.nodes[a].drops(HelloDrop::Replay), 1);
+    let for_b = request(hello_address(2)).seal(&keys, [2; 24]);
+    world.feed(a, Input::Datagram(stranger, for_b));
+    assert_eq!(world.nodes[a].drops(HelloDrop::WrongRecipient), 1);
+    assert_eq!(served(&world), before + 1);
+}
+
+#[test]
+fn a_flood_of_garbage_is_cut_off_per_address() {
+    let mut world = World::new(1);
+    let at = world.add(1, 7, 0);
+    world.join(at);
+    world.run_until(S);
+    let attacker: SocketAddrV4 = "127.0.0.9:9999".parse().unwrap();
+    for n in 0..1000u32 {
+        let mut packet = vec![0; crate::core::hello::PACKET_BYTES];
+        packet[0] = 1;
+        packet[2..6].copy_from_slice(&n.to_be_bytes());
+        world.feed(at, Input::Datagram(attacker, packet));
+    }
+    let node = &world.nodes[at];
+    assert_eq!(node.drops(HelloDrop::UnknownTag), 64);
+    assert_eq!(node.drops(HelloDrop::RateLimited), 1000 - 64);
+}
+
+#[test]
+fn static_peers_are_told_at_once_and_topics_are_bounded() {
+    let mut world = World::new(1);
+    let at = world.add(1, 7, 0);
+    let peers = vec![peer(2), peer(1)];
+    world.feed(
+        at,
+        Input::Discover {
+            topic: TOPIC,
+            peers,
+        },
+    );
+    let (when, source) = world.nodes[at].first_found().unwrap();
+    assert_eq!((when, source), (Duration::ZERO, Source::Static));
+    assert_eq!(world.nodes[at].found().len(), 1, "and never ourselves");
+    for n in 0..63 {
+        let topic = TopicId::from_bytes([n; 32]);
+        assert!(world.nodes[at].core.check_room(topic).is_ok());
+        world.feed(
+            at,
+            Input::Discover {
+                topic,
+                peers: vec![],
+            },
+        );
+    }
+    let one_more = TopicId::from_bytes([0xff; 32]);
+    let full = DiscoverError::TooManyTopics { limit: 64 };
+    assert_eq!(world.nodes[at].core.check_room(one_more), Err(full));
+    assert!(world.nodes[at].core.check_room(TOPIC).is_ok());
+}
+
+#[test]
+fn forgetting_a_topic_ends_it() {
+    let mut world = World::new(1);
+    let at = world.add(1, 7, 0);
+    world.join(at);
+    world.run_until(50 * MS);
+    world.feed(at, Input::Forget(TOPIC));
+    let before = world.nodes[at].events.len();
+    world.run_until(100 * S);
+    assert_eq!(world.nodes[at].events.len(), before);
+    assert!(!world.nodes[at].core.knows(TOPIC));
+}

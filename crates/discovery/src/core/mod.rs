@@ -1,0 +1,175 @@
+//! The discovery protocol as a state machine: inputs and the time in, effects out.
+//!
+//! Nothing in here reads a clock, draws a random number, opens a socket or waits. The actor gives
+//! the time and the randomness in, and carries the [`Effect`]s out, so that every rule can be
+//! tested, and thousands of nodes simulated, on a virtual clock.
+//!
+//! Read top-down: [`machine`] ties the parts together. [`topic`] is what is known of one topic;
+//! [`lookup`] picks the entries of one query that get a hello; [`exchange`] has the hellos under
+//! way; [`announce`] is the schedule and budget of writes; [`verdict`] says what came of it all.
+//! [`record`] and [`hello`] are the wire formats of `docs/PROTOCOL.md`.
+
+pub mod address;
+pub mod announce;
+pub mod exchange;
+pub mod guard;
+pub mod hello;
+pub mod lookup;
+pub mod machine;
+pub mod record;
+#[cfg(test)]
+pub mod testing;
+pub mod topic;
+pub mod verdict;
+
+use std::net::SocketAddrV4;
+use std::time::Duration;
+
+use kukuri_contract::{
+    AnnounceError, AnnounceResult, Announced, DiscoveryEvent, EndpointAddr, EndpointId, Epoch,
+    EpochKeys, InfoHash, LookupStats, Signature, TopicId, UnixMillis,
+};
+
+pub use machine::Core;
+
+/// The time as the shell tells it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Now {
+    /// Time since some fixed start; never goes back.
+    pub mono: Duration,
+    /// What the wall clock says; may jump.
+    pub unix: UnixMillis,
+}
+
+/// Randomness as the shell gives it.
+pub trait Entropy {
+    /// Fills `out` with random bytes.
+    fn fill(&mut self, out: &mut [u8]);
+
+    /// A random number below `bound`; 0 if `bound` is 0.
+    fn below(&mut self, bound: u64) -> u64 {
+        let mut bytes = [0; 8];
+        self.fill(&mut bytes);
+        // The bias of the remainder is below 2^-40 for all bounds in use (times in milliseconds).
+        u64::from_le_bytes(bytes).checked_rem(bound).unwrap_or(0)
+    }
+
+    /// 24 random bytes, for a nonce.
+    fn nonce(&mut self) -> [u8; 24] {
+        let mut nonce = [0; 24];
+        self.fill(&mut nonce);
+        nonce
+    }
+}
+
+/// Names one DHT query from its start to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct QueryId(pub u64);
+
+/// Names a request of another actor that waits for its answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Ticket(pub u64);
+
+/// Whether there is a DHT node here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DhtState {
+    /// Turned off.
+    Off,
+    /// About to start, for example while bootstrap names are resolved.
+    Starting,
+    /// No bootstrap node is known, so there is nobody to ask.
+    NoBootstrap,
+    /// This machine has no IPv4.
+    NoIpv4,
+    /// Queries are possible; so many nodes are in the routing table.
+    Up {
+        /// Nodes in the routing table.
+        routing_table: usize,
+    },
+}
+
+/// What happens to the core.
+#[derive(Debug)]
+pub enum Input {
+    /// Start discovery of a topic, or add static peers to a running one.
+    Discover {
+        /// The topic.
+        topic: TopicId,
+        /// Static peers.
+        peers: Vec<EndpointAddr>,
+    },
+    /// End discovery of a topic.
+    Forget(TopicId),
+    /// A topic has so many neighbors now.
+    Neighbors(TopicId, usize),
+    /// This node's endpoint can be dialed here.
+    Address(EndpointAddr),
+    /// The keys that [`Effect::FetchKeys`] asked for.
+    Keys(TopicId, Epoch, EpochKeys),
+    /// The signature that [`Effect::SignRecord`] asked for.
+    Signed {
+        /// The topic.
+        topic: TopicId,
+        /// What was signed.
+        body: Vec<u8>,
+        /// By the endpoint's key.
+        signature: Signature,
+    },
+    /// [`Effect::FetchKeys`] brought nothing; they may be asked for again.
+    NoKeys(TopicId, Epoch),
+    /// [`Effect::SignRecord`] brought nothing; it may be asked for again.
+    NotSigned(TopicId),
+    /// There is a DHT node here, or not.
+    Dht(DhtState),
+    /// A look-up has brought entries: one reply of one DHT node.
+    Entries(QueryId, Vec<SocketAddrV4>),
+    /// A look-up has ended.
+    LookupEnded(QueryId),
+    /// A try of an announcement has ended.
+    AnnounceTryEnded(QueryId, AnnounceResult),
+    /// A datagram came in at the hello socket.
+    Datagram(SocketAddrV4, Vec<u8>),
+    /// Announce now.
+    AnnounceNow(TopicId, Ticket),
+    /// Look now.
+    LookupNow(TopicId, Ticket),
+    /// Time has passed.
+    Tick,
+}
+
+/// What the shell must do.
+#[derive(Debug)]
+pub enum Effect {
+    /// Ask identity for the keys of a topic in an epoch.
+    FetchKeys(TopicId, Epoch),
+    /// Ask identity to sign a record.
+    SignRecord {
+        /// The topic.
+        topic: TopicId,
+        /// The epoch the record is issued in.
+        epoch: Epoch,
+        /// The record without its signature.
+        body: Vec<u8>,
+    },
+    /// Ask the DHT who is under an infohash.
+    StartLookup(QueryId, InfoHash),
+    /// Announce the hello port under an infohash.
+    StartAnnounce(QueryId, InfoHash),
+    /// Send a datagram from the hello socket.
+    Send(SocketAddrV4, Vec<u8>),
+    /// Tell the listeners.
+    Emit(DiscoveryEvent),
+    /// Answer a request.
+    AnswerAnnounce(Ticket, Result<Announced, AnnounceError>),
+    /// Answer a request.
+    AnswerLookup(Ticket, LookupStats),
+}
+
+/// Who this node is: what the core must know of itself.
+#[derive(Debug, Clone, Copy)]
+pub struct Me {
+    /// This node's endpoint.
+    pub endpoint: EndpointId,
+    /// Where the hello socket is bound.
+    pub hello: SocketAddrV4,
+}

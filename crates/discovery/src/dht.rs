@@ -1,0 +1,230 @@
+//! The DHT node: the only file that names `mainline`.
+
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, UdpSocket};
+use std::time::Duration;
+
+use futures_util::{Stream, StreamExt};
+use kukuri_contract::{AnnounceResult, InfoHash};
+use mainline::async_dht::AsyncDht;
+use mainline::errors::PutQueryError;
+use mainline::{DEFAULT_BOOTSTRAP_NODES, Dht, Id, Testnet};
+use tokio::task::spawn_blocking;
+use tokio::time::timeout;
+
+use crate::config::{Config, Serve};
+use crate::error::DiscoveryError;
+
+/// Longest wait for the resolver to answer for one bootstrap name.
+const RESOLVE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// A running DHT node. The node ends when the last clone is dropped.
+#[derive(Debug, Clone)]
+pub struct DhtNode {
+    dht: AsyncDht,
+    address: SocketAddrV4,
+    lookup_timeout: Duration,
+    announce_timeout: Duration,
+}
+
+/// Why there is no DHT node (yet).
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DhtError {
+    /// None of the bootstrap names has an IPv4 address.
+    #[error("none of the bootstrap nodes {names:?} resolves to an IPv4 address")]
+    NoBootstrap {
+        /// The names.
+        names: Vec<String>,
+    },
+    /// There is no route to any IPv4 address.
+    #[error("this machine has no IPv4 route to the DHT")]
+    NoIpv4(#[source] io::Error),
+    /// The socket can't be bound.
+    #[error("can't bind the DHT socket to {address}")]
+    Bind {
+        /// The address.
+        address: SocketAddrV4,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+impl DhtNode {
+    /// Resolves the bootstrap names and starts the node. It asks them at once, and can be queried
+    /// before they have answered.
+    ///
+    /// # Errors
+    /// No name resolves, or the socket can't be bound.
+    pub async fn start(config: &Config) -> Result<Self, DhtError> {
+        let names = match config.bootstrap.is_empty() {
+            true => DEFAULT_BOOTSTRAP_NODES.map(str::to_owned).to_vec(),
+            false => config.bootstrap.clone(),
+        };
+        let bootstrap = resolve(&names).await;
+        if bootstrap.is_empty() {
+            return Err(DhtError::NoBootstrap { names });
+        }
+        let bind = config.dht_bind;
+        check_route(bind, bootstrap[0])?;
+        let serve = match config.serve {
+            Serve::Auto => bind.ip().is_loopback(),
+            Serve::Always => true,
+            Serve::Never => false,
+        };
+        let mut builder = Dht::builder();
+        builder
+            .bootstrap(&bootstrap)
+            .bind_address(*bind.ip())
+            .port(bind.port())
+            .request_timeout(Duration::from_millis(config.request_timeout_ms));
+        if serve {
+            builder.server_mode();
+        }
+        // Binding waits for the node's thread.
+        let built = spawn_blocking(move || builder.build()).await;
+        let dht = built
+            .unwrap_or_else(|panic| Err(io::Error::other(panic)))
+            .map_err(|source| DhtError::Bind {
+                address: bind,
+                source,
+            })?
+            .as_async();
+        let address = dht.info().await.local_addr();
+        Ok(Self {
+            dht,
+            address,
+            lookup_timeout: Duration::from_millis(config.lookup_timeout_ms),
+            announce_timeout: Duration::from_millis(config.announce_timeout_ms),
+        })
+    }
+
+    /// Where the socket is bound.
+    pub fn address(&self) -> SocketAddrV4 {
+        self.address
+    }
+
+    /// Who is announced under an infohash (BEP5 `get_peers`): one item per DHT node that answers
+    /// with entries, as it answers. Ends with the query, or when its time is over.
+    pub fn lookup(&self, infohash: InfoHash) -> impl Stream<Item = Vec<SocketAddrV4>> + use<> {
+        let limit = tokio::time::sleep(self.lookup_timeout);
+        self.dht.get_peers(id(infohash)).take_until(limit)
+    }
+
+    /// Announces a port of this machine under an infohash (BEP5 `announce_peer`).
+    pub async fn announce(&self, infohash: InfoHash, port: u16) -> AnnounceResult {
+        let put = self.dht.announce_peer(id(infohash), Some(port));
+        match timeout(self.announce_timeout, put).await {
+            Ok(Ok(_)) => AnnounceResult::Stored,
+            Ok(Err(PutQueryError::Timeout)) | Err(_) => AnnounceResult::TimedOut,
+            Ok(Err(error)) => {
+                tracing::debug!(%error, "announcement failed");
+                AnnounceResult::Failed
+            }
+        }
+    }
+
+    /// Nodes in the routing table.
+    pub async fn routing_table(&self) -> usize {
+        self.dht.to_bootstrap().await.len()
+    }
+
+    /// Whether this node answers queries of others.
+    pub async fn serves(&self) -> bool {
+        self.dht.info().await.server_mode()
+    }
+}
+
+/// The DHT of a test, a demo or a laptop without internet: real mainline nodes on loopback.
+#[derive(Debug)]
+pub struct LocalDht {
+    bootstrap: SocketAddrV4,
+    _entry: Option<Dht>,
+    _nodes: Testnet,
+}
+
+impl LocalDht {
+    /// Starts so many nodes, the first of them at `port` (0: any free one). Blocks for as long as
+    /// it takes them to know each other, about 2 s for 20.
+    ///
+    /// # Errors
+    /// No nodes asked for, or a socket can't be bound.
+    pub fn start(nodes: usize, port: u16) -> Result<Self, DiscoveryError> {
+        let local = |error| DiscoveryError::LocalDht(error);
+        if nodes == 0 {
+            let problem = "a local DHT has at least one node";
+            return Err(local(io::Error::other(problem)));
+        }
+        if port == 0 {
+            let testnet = Testnet::builder(nodes).build().map_err(local)?;
+            let first = testnet.bootstrap.first().and_then(|text| text.parse().ok());
+            let bootstrap =
+                first.ok_or_else(|| local(io::Error::other("the first node has no address")))?;
+            return Ok(Self {
+                bootstrap,
+                _entry: None,
+                _nodes: testnet,
+            });
+        }
+        // The testnet chooses its ports itself, so the node at the wanted port is an extra one.
+        let testnet = Testnet::builder(nodes - 1).build().map_err(local)?;
+        let entry = Dht::builder()
+            .server_mode()
+            .bootstrap(&testnet.bootstrap)
+            .bind_address(Ipv4Addr::LOCALHOST)
+            .port(port)
+            .build()
+            .map_err(local)?;
+        Ok(Self {
+            bootstrap: SocketAddrV4::new(Ipv4Addr::LOCALHOST, port),
+            _entry: Some(entry),
+            _nodes: testnet,
+        })
+    }
+
+    /// The node that others can start from.
+    pub fn bootstrap(&self) -> SocketAddrV4 {
+        self.bootstrap
+    }
+}
+
+fn id(infohash: InfoHash) -> Id {
+    Id::from_bytes(infohash.as_bytes()).expect("an infohash has the 20 bytes of an id")
+}
+
+/// Mainline sends into the void where there is no IPv4; the kernel knows at once, without a packet.
+fn check_route(bind: SocketAddrV4, to: SocketAddrV4) -> Result<(), DhtError> {
+    let probe = UdpSocket::bind((*bind.ip(), 0)).and_then(|socket| socket.connect(to));
+    match probe {
+        Err(error) if error.kind() == io::ErrorKind::NetworkUnreachable => {
+            Err(DhtError::NoIpv4(error))
+        }
+        // Any other trouble shows when the node binds and asks.
+        _ => Ok(()),
+    }
+}
+
+async fn resolve(names: &[String]) -> Vec<SocketAddrV4> {
+    let lookups = names.iter().map(|name| async move {
+        match timeout(RESOLVE_TIMEOUT, tokio::net::lookup_host(name.as_str())).await {
+            Ok(Ok(found)) => found.filter_map(ipv4).collect(),
+            Ok(Err(error)) => {
+                tracing::info!(name, %error, "bootstrap name does not resolve");
+                Vec::new()
+            }
+            Err(_) => {
+                tracing::info!(name, "the resolver does not answer for a bootstrap name");
+                Vec::new()
+            }
+        }
+    });
+    let found: Vec<Vec<_>> = futures_util::future::join_all(lookups).await;
+    found.concat()
+}
+
+fn ipv4(address: SocketAddr) -> Option<SocketAddrV4> {
+    match address {
+        SocketAddr::V4(address) => Some(address),
+        SocketAddr::V6(_) => None,
+    }
+}

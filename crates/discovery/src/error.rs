@@ -1,0 +1,37 @@
+//! Why discovery can't start.
+
+use std::io;
+use std::net::SocketAddrV4;
+
+/// Why discovery can't start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DiscoveryError {
+    /// A field of the config is wrong.
+    #[error("discovery.{field} is wrong: {problem}")]
+    Config {
+        /// The field.
+        field: &'static str,
+        /// What is wrong, and what would be right.
+        problem: String,
+    },
+    /// The hello socket can't be bound.
+    #[error("can't bind the hello socket to {address}: choose another address with --hello-bind")]
+    HelloBind {
+        /// The address.
+        address: SocketAddrV4,
+        /// Why.
+        source: io::Error,
+    },
+    /// The DHT socket can't be bound.
+    #[error("can't bind the DHT socket to {address}: choose another address with --dht-bind")]
+    DhtBind {
+        /// The address.
+        address: SocketAddrV4,
+        /// Why.
+        source: io::Error,
+    },
+    /// A local DHT can't be started.
+    #[error("can't start the local DHT: {0}")]
+    LocalDht(#[source] io::Error),
+}
