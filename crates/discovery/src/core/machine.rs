@@ -39,6 +39,13 @@ const RATE_WINDOW: Duration = Duration::from_secs(60);
 /// Keys that each limit remembers.
 const RATE_KEYS: usize = 4096;
 
+/// What a look-up brings that can't be made.
+const NOTHING: LookupStats = LookupStats {
+    entries: 0,
+    answers: 0,
+    took: Duration::ZERO,
+};
+
 /// The state of discovery.
 #[derive(Debug)]
 pub struct Core {
@@ -135,7 +142,7 @@ impl Core {
                     topic.sign_again();
                 }
             }
-            Input::Dht(state) => self.dht = state,
+            Input::Dht(state) => self.dht_changed(state),
             Input::Entries(query, entries) => self.entries(query, &entries, now),
             Input::LookupEnded(query) => self.lookup_ended(query, now, rng),
             Input::AnnounceTryEnded(query, result) => self.try_ended(query, result, now, rng),
@@ -199,6 +206,7 @@ impl Core {
         let Some(topic) = self.topics.remove(&id) else {
             return;
         };
+        self.answer_lookup(topic.lookup_tickets, NOTHING);
         for ticket in topic.announcer.tickets {
             let unknown = Err(AnnounceError::UnknownTopic(id));
             self.out.push(Effect::AnswerAnnounce(ticket, unknown));

@@ -11,7 +11,7 @@ use kukuri_contract::{
 use super::announce::Announcer;
 use super::record::{FRESH_MS, NO_MARK, Record, body};
 use super::verdict::Evidence;
-use super::{Entropy, Now};
+use super::{Entropy, Now, Ticket};
 use crate::config::Config;
 
 /// Members of a topic whose records are kept, to be handed on in replies.
@@ -40,6 +40,8 @@ pub struct Topic {
     pub alone_since: Option<Duration>,
     /// When the next look-up is due, if none runs.
     pub next_lookup: Option<Duration>,
+    /// Who waits for a look-up that could not start yet.
+    pub lookup_tickets: Vec<Ticket>,
     /// The announcements.
     pub announcer: Announcer,
     /// What was seen since the search began.
@@ -74,6 +76,7 @@ impl Topic {
             neighbors: 0,
             alone_since: Some(now),
             next_lookup: Some(now),
+            lookup_tickets: Vec::new(),
             announcer: Announcer::default(),
             evidence: Evidence::default(),
             verdict: None,

@@ -5,17 +5,15 @@
 //! then; after that with growing pauses, for as long as there is no neighbor.
 
 use std::net::SocketAddrV4;
-use std::time::Duration;
 
 use kukuri_contract::{
-    AnnounceError, AnnounceResult, Announced, DiscoveryEvent, Epoch, HelloDrop, LookupStats,
-    SkipReason, TopicId,
+    AnnounceError, AnnounceResult, Announced, DiscoveryEvent, Epoch, HelloDrop, SkipReason, TopicId,
 };
 
 use super::super::announce::TryEnd;
 use super::super::lookup::Lookup;
-use super::super::{Effect, Entropy, Now, QueryId, Ticket};
-use super::Core;
+use super::super::{DhtState, Effect, Entropy, Now, QueryId, Ticket};
+use super::{Core, NOTHING};
 
 /// Members of a topic before any beacon was heard: the node itself.
 const KNOWN_MEMBERS: u64 = 1;
@@ -33,35 +31,38 @@ impl Core {
     }
 
     /// Starts a look-up in every epoch that is read now. One that runs already is not repeated:
-    /// the DHT node would start nothing new either.
+    /// the DHT node would start nothing new either. What can't start yet stays due.
     pub(super) fn look(&mut self, id: TopicId, ticket: Option<Ticket>, now: Now) {
-        let nothing = LookupStats {
-            entries: 0,
-            answers: 0,
-            took: Duration::ZERO,
-        };
-        let dht_is_up = self.dht_is_up();
-        let Some(topic) = self.topics.get_mut(&id).filter(|_| dht_is_up) else {
-            self.answer_lookup(ticket.into_iter().collect(), nothing);
+        let dht = self.dht;
+        let Some(topic) = self.topics.get_mut(&id) else {
+            self.answer_lookup(ticket.into_iter().collect(), NOTHING);
             return;
         };
+        topic.lookup_tickets.extend(ticket);
         let epochs = topic.epochs_to_read(now.unix);
         let own = epochs[0];
-        // Without the keys of the own epoch it stays due: they are on their way.
-        if topic.keys(own).is_none() {
-            topic.next_lookup = Some(now.mono);
-            self.answer_lookup(ticket.into_iter().collect(), nothing);
-            return;
+        match dht {
+            DhtState::Up { .. } if topic.keys(own).is_some() => {}
+            DhtState::Up { .. } | DhtState::Starting => {
+                topic.next_lookup = Some(now.mono);
+                return;
+            }
+            DhtState::Off | DhtState::NoBootstrap | DhtState::NoIpv4 => {
+                let tickets = std::mem::take(&mut topic.lookup_tickets);
+                self.answer_lookup(tickets, NOTHING);
+                return;
+            }
         }
         topic.next_lookup = None;
+        let tickets = std::mem::take(&mut topic.lookup_tickets);
         for epoch in epochs {
             self.look_in(id, epoch, now);
         }
         let mut lookups = self.lookups.values_mut();
         let running = lookups.find(|l| l.topic == id && l.epoch == own && l.running());
         match running {
-            Some(lookup) => lookup.tickets.extend(ticket),
-            None => self.answer_lookup(ticket.into_iter().collect(), nothing),
+            Some(lookup) => lookup.tickets.extend(tickets),
+            None => self.answer_lookup(tickets, NOTHING),
         }
     }
 
@@ -150,7 +151,7 @@ impl Core {
     ) {
         let query = self.new_query();
         let crowd = self.entries_seen(id);
-        let dht_is_up = self.dht_is_up();
+        let dht = self.dht;
         let Some(topic) = self.topics.get_mut(&id) else {
             return;
         };
@@ -158,17 +159,18 @@ impl Core {
             topic.announcer.tickets.extend(ticket);
             return;
         }
-        // Without keys it stays due: they are on their way.
-        if topic.keys(Epoch::at(now.unix)).is_none() {
+        // It stays due: the DHT node or the keys are on their way.
+        if dht == DhtState::Starting || topic.keys(Epoch::at(now.unix)).is_none() {
             topic.announcer.tickets.extend(ticket);
             topic.announcer.plan_first(now.mono);
             return;
         }
-        let started = match dht_is_up {
-            true => topic
-                .announcer
-                .start(query, crowd, now.mono, rng, &self.config),
-            false => Err(SkipReason::NoDht),
+        let started = match dht {
+            DhtState::Up { .. } => {
+                let announcer = &mut topic.announcer;
+                announcer.start(query, crowd, now.mono, rng, &self.config)
+            }
+            _ => Err(SkipReason::NoDht),
         };
         match started {
             Ok(()) => {
@@ -176,15 +178,17 @@ impl Core {
                 self.put(id, query, now, rng);
             }
             Err(reason) => {
-                if dht_is_up {
+                if reason != SkipReason::NoDht {
                     topic
                         .announcer
                         .plan_next(self.me.endpoint, KNOWN_MEMBERS, now, &self.config);
                 }
                 let event = DiscoveryEvent::AnnounceSkipped { topic: id, reason };
                 self.out.push(Effect::Emit(event));
+                let waiting = std::mem::take(&mut topic.announcer.tickets);
                 let skipped = |t| Effect::AnswerAnnounce(t, Err(AnnounceError::Skipped(reason)));
-                self.out.extend(ticket.map(skipped));
+                self.out
+                    .extend(waiting.into_iter().chain(ticket).map(skipped));
             }
         }
     }
@@ -241,6 +245,25 @@ impl Core {
         if stored {
             self.look(id, None, now);
         }
+    }
+
+    /// The DHT node is there, or not. Where there is none, nobody waits for it in vain.
+    pub(super) fn dht_changed(&mut self, state: DhtState) {
+        self.dht = state;
+        if matches!(state, DhtState::Up { .. } | DhtState::Starting) {
+            return;
+        }
+        let mut looking = Vec::new();
+        for topic in self.topics.values_mut() {
+            looking.append(&mut topic.lookup_tickets);
+            let announcing = std::mem::take(&mut topic.announcer.tickets);
+            let no_dht = Err(AnnounceError::Skipped(SkipReason::NoDht));
+            let answers = announcing
+                .into_iter()
+                .map(|t| Effect::AnswerAnnounce(t, no_dht.clone()));
+            self.out.extend(answers);
+        }
+        self.answer_lookup(looking, NOTHING);
     }
 
     /// Distinct entries of the look-ups that run, as far as they have come.

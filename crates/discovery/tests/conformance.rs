@@ -1,0 +1,29 @@
+//! The clauses of the contract, on the implementation `mainline`.
+
+#![allow(clippy::unwrap_used, reason = "a test panics where it fails")]
+
+use kukuri_conformance::{EventLog, MemoryIdentity, probe, shutdown};
+use kukuri_contract::{Factory, Outlet, WallClock};
+use kukuri_discovery::{Config, Deps, Mainline, Sources};
+
+#[actix::test]
+async fn clauses_of_every_service() {
+    let (endpoint, identity) = MemoryIdentity::spawn(1);
+    let (_log, listener) = EventLog::new();
+    let config = Config {
+        sources: Sources {
+            rendezvous: false,
+            ..Sources::default()
+        },
+        ..Config::default()
+    };
+    let deps = Deps {
+        endpoint,
+        identity,
+        events: Outlet::new([listener]),
+        clock: WallClock::system(),
+    };
+    let running = Mainline::spawn(config, deps).await.unwrap();
+    probe(&running.port).await;
+    shutdown(&running.port).await;
+}
