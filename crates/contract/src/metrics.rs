@@ -105,7 +105,10 @@ pub enum NodeEvent {
     /// A topic was opened: a join began.
     TopicOpened,
     /// A topic was closed.
-    TopicClosed,
+    TopicClosed {
+        /// What had come of looking for its peers.
+        verdict: Option<Verdict>,
+    },
     /// A topic has its first neighbor.
     FirstNeighbor {
         /// How that neighbor was found.

@@ -101,7 +101,7 @@ pub struct Post {
     pub time: UnixMillis,
     /// What it says.
     pub body: Bytes,
-    /// The signed envelope as it was sent, so that it can be handed on.
+    /// The signed envelope without seal, so that the post can be handed on.
     pub envelope: Bytes,
 }
 

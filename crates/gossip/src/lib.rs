@@ -1,1 +1,17 @@
-//! kukuri's gossip actor: iroh endpoint and iroh-gossip membership.
+//! kukuri's gossip: one iroh endpoint, the swarms of its topics, broadcast.
+//!
+//! Membership and broadcast are iroh-gossip's (HyParView and PlumTree). What is ours is whom to
+//! dial and when ([`core`]), dials that tell how they ended, and the size check of a broadcast.
+
+pub mod core;
+
+mod actor;
+mod config;
+mod endpoint;
+mod error;
+mod swarm;
+
+pub use actor::{Deps, IrohGossip, Running};
+pub use config::Config;
+pub use error::GossipError;
+pub use swarm::MAX_PAYLOAD_BYTES;

@@ -1,0 +1,397 @@
+//! The actor: translates messages and swarm events into the core's decisions, and carries them out.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use actix::{
+    Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, ResponseActFuture,
+    ResponseFuture, SpawnHandle, StreamHandler, WrapFuture,
+};
+use futures_util::stream;
+use kukuri_contract::{
+    Broadcast, BroadcastError, Counters, Dial, DialError, DialResult, EndpointAddr, EndpointId,
+    EndpointKey, Factory, GossipEvent, GossipPort, Join, JoinError, Leave, Limits, LocalAddress,
+    LocalAddresses, Never, Outlet, Probe, Stop, TopicId,
+};
+
+use crate::config::Config;
+use crate::core::membership::Membership;
+use crate::endpoint::{relay_url, transport};
+use crate::error::GossipError;
+use crate::swarm::{MAX_PAYLOAD_BYTES, Swarm, SwarmEvent, Swarms};
+
+/// The implementation `iroh` of gossip: iroh-gossip over iroh.
+#[derive(Debug, Clone, Copy)]
+pub struct IrohGossip;
+
+/// What gossip needs from the rest of the node.
+#[derive(Debug)]
+pub struct Deps {
+    /// The endpoint's secret key.
+    pub key: EndpointKey,
+    /// Who hears the events.
+    pub events: Outlet<GossipEvent>,
+}
+
+/// A running gossip service.
+#[derive(Debug, Clone)]
+pub struct Running {
+    /// The way to it.
+    pub port: GossipPort,
+    /// Where the endpoint is bound, and where others may dial it.
+    pub addresses: LocalAddresses,
+}
+
+impl Factory for IrohGossip {
+    const NAME: &'static str = "iroh";
+    type Config = Config;
+    type Deps = Deps;
+    type Running = Running;
+    type Error = GossipError;
+
+    fn check(config: &Config) -> Result<(), GossipError> {
+        let wrong = |field, problem: &str| GossipError::Config {
+            field,
+            problem: problem.to_owned(),
+        };
+        relay_url(config)?;
+        transport(config)?;
+        if config.max_topics == 0 || config.max_parallel_dials == 0 || config.dial_timeout_ms == 0 {
+            let field = "max_topics, gossip.max_parallel_dials or gossip.dial_timeout_ms";
+            return Err(wrong(field, "each must be at least 1"));
+        }
+        if config.keep_alive_ms == 0 || config.keep_alive_ms * 2 > config.idle_timeout_ms {
+            let problem = "it must be at least 1, and at most half of idle_timeout_ms: a lost \
+                           keep-alive is no death";
+            return Err(wrong("keep_alive_ms", problem));
+        }
+        // iroh ignores longer ones.
+        if config.keep_alive_ms > 5_000 || config.idle_timeout_ms > 15_000 {
+            let problem = "at most 15000, with keep_alive_ms at most 5000: iroh's limits";
+            return Err(wrong("idle_timeout_ms", problem));
+        }
+        Ok(())
+    }
+
+    async fn spawn(config: Config, deps: Deps) -> Result<Running, GossipError> {
+        Self::check(&config)?;
+        let Deps { key, events } = deps;
+        let (swarms, mut received) = Swarms::start(&config, &key).await?;
+        let addresses = swarms.addresses();
+        let advertised = addresses.advertised.clone();
+        let actor = GossipActor::create(|ctx| {
+            ctx.add_stream(stream::poll_fn(move |cx| received.poll_recv(cx)));
+            GossipActor {
+                config,
+                swarms,
+                events,
+                advertised,
+                topics: BTreeMap::new(),
+                dialing: 0,
+                start: Instant::now(),
+                timer: None,
+            }
+        });
+        Ok(Running {
+            port: GossipPort::new(&actor, Limits::default()),
+            addresses,
+        })
+    }
+}
+
+/// The actor behind [`IrohGossip`].
+struct GossipActor {
+    config: Config,
+    swarms: Swarms,
+    events: Outlet<GossipEvent>,
+    advertised: EndpointAddr,
+    topics: BTreeMap<TopicId, Topic>,
+    /// Dials under way, over all topics.
+    dialing: usize,
+    start: Instant,
+    timer: Option<SpawnHandle>,
+}
+
+struct Topic {
+    swarm: Swarm,
+    membership: Membership,
+}
+
+impl Actor for GossipActor {
+    type Context = Context<Self>;
+}
+
+impl GossipActor {
+    fn now(&self) -> Duration {
+        self.start.elapsed()
+    }
+
+    fn emit(&self, event: GossipEvent) {
+        self.events.emit(event);
+    }
+
+    /// Starts the dials that are wanted now, and plans when to look again.
+    fn pump(&mut self, ctx: &mut Context<Self>) {
+        let now = self.now();
+        let mut wake = None;
+        for topic in self.topics.keys().copied().collect::<Vec<_>>() {
+            let room = self.config.max_parallel_dials - self.dialing;
+            let Some(open) = self.topics.get_mut(&topic) else {
+                continue;
+            };
+            let dials = open.membership.dials(now, room, &mut random_below);
+            wake = wake.into_iter().chain(open.membership.next_wake(now)).min();
+            for peer in dials {
+                self.dial(topic, peer, ctx);
+            }
+        }
+        if let Some(timer) = self.timer.take() {
+            ctx.cancel_future(timer);
+        }
+        // With all dials in use, the end of one of them comes back here.
+        let wake = wake.filter(|_| self.dialing < self.config.max_parallel_dials);
+        self.timer = wake.map(|at| {
+            let wait = at.saturating_sub(now).max(Duration::from_millis(1));
+            ctx.run_later(wait, |actor, ctx| actor.pump(ctx))
+        });
+    }
+
+    fn dial(&mut self, topic: TopicId, peer: EndpointAddr, ctx: &mut Context<Self>) {
+        self.dialing += 1;
+        let id = peer.id;
+        // A neighbor in another topic is connected: one connection carries all topics.
+        let mut topics = self.topics.values();
+        let connected = topics.any(|open| open.membership.neighbors().contains(&id));
+        let sender = self.topics.get(&topic).map(|open| open.swarm.sender());
+        let swarms = self.swarms.clone();
+        let dialed = async move {
+            let (result, took) = match connected {
+                true => (DialResult::Connected, Duration::ZERO),
+                false => swarms.dial(&peer).await,
+            };
+            if let (DialResult::Connected, Some(sender)) = (result, sender) {
+                sender.ask(id).await;
+            }
+            (result, took)
+        };
+        let then = dialed
+            .into_actor(self)
+            .map(move |(result, took), actor, ctx| {
+                actor.dialing -= 1;
+                let now = actor.now();
+                if let Some(open) = actor.topics.get_mut(&topic) {
+                    let connected = result == DialResult::Connected;
+                    open.membership.dial_ended(id, connected, now);
+                }
+                actor.emit(GossipEvent::DialEnded {
+                    topic,
+                    peer: id,
+                    result,
+                    took,
+                });
+                actor.pump(ctx);
+            });
+        ctx.spawn(then);
+    }
+
+    fn neighbor_up(&mut self, topic: TopicId, peer: EndpointId) {
+        let Some(open) = self.topics.get_mut(&topic) else {
+            return;
+        };
+        open.membership.neighbor_up(peer);
+        let neighbors = open.membership.neighbors().len();
+        self.emit(GossipEvent::NeighborUp {
+            topic,
+            peer,
+            neighbors,
+        });
+    }
+
+    fn neighbor_down(&mut self, topic: TopicId, peer: EndpointId) {
+        let now = self.now();
+        let Some(open) = self.topics.get_mut(&topic) else {
+            return;
+        };
+        open.membership.neighbor_down(peer, now);
+        let neighbors = open.membership.neighbors().len();
+        self.emit(GossipEvent::NeighborDown {
+            topic,
+            peer,
+            neighbors,
+        });
+        let mut topics = self.topics.values();
+        if !topics.any(|open| open.membership.neighbors().contains(&peer)) {
+            self.swarms.forget(peer);
+        }
+    }
+
+    /// Events were lost, those of neighbors perhaps: a new subscription tells them all again.
+    fn resubscribe(&mut self, topic: TopicId, ctx: &mut Context<Self>) {
+        self.emit(GossipEvent::TopicLagged { topic });
+        let Some(open) = self.topics.get(&topic) else {
+            return;
+        };
+        for peer in open.membership.neighbors().clone() {
+            self.neighbor_down(topic, peer);
+        }
+        let swarms = self.swarms.clone();
+        let entered = async move { swarms.enter(topic).await };
+        let then = entered.into_actor(self).map(move |swarm, actor, _| {
+            if let (Some(swarm), Some(open)) = (swarm, actor.topics.get_mut(&topic)) {
+                open.swarm = swarm;
+            }
+        });
+        ctx.spawn(then);
+    }
+
+    fn address_changed(&mut self) {
+        let advertised = self.swarms.addresses().advertised;
+        if advertised != self.advertised {
+            self.advertised = advertised.clone();
+            self.emit(GossipEvent::AddressChanged(advertised));
+        }
+    }
+}
+
+impl StreamHandler<SwarmEvent> for GossipActor {
+    fn handle(&mut self, event: SwarmEvent, ctx: &mut Self::Context) {
+        match event {
+            SwarmEvent::Up(topic, peer) => self.neighbor_up(topic, peer),
+            SwarmEvent::Down(topic, peer) => {
+                self.neighbor_down(topic, peer);
+                self.pump(ctx);
+            }
+            SwarmEvent::Received(topic, payload, from) => {
+                if self.topics.contains_key(&topic) {
+                    self.emit(GossipEvent::Received {
+                        topic,
+                        payload,
+                        from,
+                    });
+                }
+            }
+            SwarmEvent::Lagged(topic) => self.resubscribe(topic, ctx),
+            SwarmEvent::AddressChanged => self.address_changed(),
+        }
+    }
+
+    /// The stream ends with the endpoint; the actor ends when it is told to.
+    fn finished(&mut self, _: &mut Self::Context) {}
+}
+
+impl Handler<Join> for GossipActor {
+    type Result = ResponseActFuture<Self, Result<(), JoinError>>;
+
+    fn handle(&mut self, Join { topic }: Join, _: &mut Self::Context) -> Self::Result {
+        let limit = self.config.max_topics;
+        if self.topics.contains_key(&topic) {
+            return Box::pin(async { Ok(()) }.into_actor(self));
+        }
+        if self.topics.len() >= limit {
+            let full = JoinError::TooManyTopics { limit };
+            return Box::pin(async { Err(full) }.into_actor(self));
+        }
+        let swarms = self.swarms.clone();
+        let entered = async move { swarms.enter(topic).await };
+        let then = entered.into_actor(self).map(move |swarm, actor, _| {
+            let swarm = swarm.ok_or(JoinError::Closed)?;
+            let membership = Membership::new(actor.swarms.id(), &actor.config, actor.now());
+            let open = Topic { swarm, membership };
+            // Joined twice at once: the first one stays, so that its neighbors stay known.
+            actor.topics.entry(topic).or_insert(open);
+            Ok(())
+        });
+        Box::pin(then)
+    }
+}
+
+impl Handler<Leave> for GossipActor {
+    type Result = Result<(), Never>;
+
+    fn handle(&mut self, Leave { topic }: Leave, _: &mut Self::Context) -> Self::Result {
+        self.topics.remove(&topic);
+        Ok(())
+    }
+}
+
+impl Handler<Dial> for GossipActor {
+    type Result = Result<(), DialError>;
+
+    fn handle(&mut self, Dial { topic, peers }: Dial, ctx: &mut Self::Context) -> Self::Result {
+        let open = self.topics.get_mut(&topic);
+        let open = open.ok_or(DialError::UnknownTopic(topic))?;
+        let forgotten = peers
+            .into_iter()
+            .filter(|peer| open.membership.found(peer.clone()));
+        for _ in 0..forgotten.count() {
+            self.emit(GossipEvent::DialDropped { topic });
+        }
+        self.pump(ctx);
+        Ok(())
+    }
+}
+
+impl Handler<Broadcast> for GossipActor {
+    type Result = ResponseFuture<Result<(), BroadcastError>>;
+
+    fn handle(&mut self, request: Broadcast, _: &mut Self::Context) -> Self::Result {
+        let Broadcast { topic, payload } = request;
+        let (got, limit) = (payload.len(), MAX_PAYLOAD_BYTES);
+        let sender = self.topics.get(&topic).map(|open| open.swarm.sender());
+        Box::pin(async move {
+            if got > limit {
+                return Err(BroadcastError::TooLarge { got, limit });
+            }
+            let sender = sender.ok_or(BroadcastError::UnknownTopic(topic))?;
+            match sender.broadcast(payload).await {
+                true => Ok(()),
+                false => Err(BroadcastError::Closed),
+            }
+        })
+    }
+}
+
+impl Handler<LocalAddress> for GossipActor {
+    type Result = Result<LocalAddresses, Never>;
+
+    fn handle(&mut self, _: LocalAddress, _: &mut Self::Context) -> Self::Result {
+        Ok(self.swarms.addresses())
+    }
+}
+
+impl Handler<Counters> for GossipActor {
+    type Result = Result<String, Never>;
+
+    fn handle(&mut self, _: Counters, _: &mut Self::Context) -> Self::Result {
+        Ok(self.swarms.counters())
+    }
+}
+
+impl Handler<Probe> for GossipActor {
+    type Result = Result<(), Never>;
+
+    fn handle(&mut self, _: Probe, _: &mut Self::Context) -> Self::Result {
+        Ok(())
+    }
+}
+
+impl Handler<Stop> for GossipActor {
+    type Result = ResponseActFuture<Self, Result<(), Never>>;
+
+    fn handle(&mut self, _: Stop, _: &mut Self::Context) -> Self::Result {
+        self.topics.clear();
+        let swarms = self.swarms.clone();
+        let closed = async move { swarms.close().await };
+        let then = closed.into_actor(self).map(|(), _, ctx| {
+            ctx.stop();
+            Ok(())
+        });
+        Box::pin(then)
+    }
+}
+
+fn random_below(bound: usize) -> usize {
+    let random = getrandom::u64().expect("the operating system gives randomness");
+    // The bias of the remainder is below 2^-50 for the few candidates there are.
+    (random % bound.max(1) as u64) as usize
+}

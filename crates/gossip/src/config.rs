@@ -1,0 +1,58 @@
+//! Settings of gossip.
+
+use std::net::{Ipv4Addr, SocketAddr};
+
+use serde::{Deserialize, Serialize};
+
+/// Settings of the implementation `iroh`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Where the endpoint listens (UDP). Port 0 takes a free one.
+    pub bind: SocketAddr,
+    /// Relay server for peers that can't be reached directly. Empty: none; no third party then
+    /// sees who talks to whom.
+    pub relay: Option<String>,
+    /// Advertise private and link-local addresses. Off: they mean nothing outside of their network.
+    pub advertise_private: bool,
+    /// Most topics at once; the same bound as discovery's.
+    pub max_topics: usize,
+    /// Dials under way at once, over all topics. 16: a whole small topic in one round trip.
+    pub max_parallel_dials: usize,
+    /// Longest dial in milliseconds (from the plan: 5 s).
+    pub dial_timeout_ms: u64,
+    /// Silence after which a connection counts as dead, in milliseconds. 6 s, so that a killed
+    /// neighbor is noticed within 10 s (iroh's default: 30 s).
+    pub idle_timeout_ms: u64,
+    /// How often a silent connection is kept alive, in milliseconds. A third of the idle time-out:
+    /// two lost packets are no death.
+    pub keep_alive_ms: u64,
+    /// How long a topic's swarm forms, in milliseconds. In this time `min_distinct_dials` peers
+    /// are dialed, whatever the number of neighbors.
+    pub settle_ms: u64,
+    /// Distinct peers that a newcomer dials. 5, the size of the active view: where all start at
+    /// once, closed cliques would form if each stopped at its first neighbor, while a random graph
+    /// of degree five is connected almost surely.
+    pub min_distinct_dials: usize,
+    /// Below so many neighbors a settled node dials again. Few, and not the active view's five:
+    /// HyParView evicts at five, and whoever is evicted and dials again evicts the next, forever.
+    pub min_neighbors: usize,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            bind: SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)),
+            relay: None,
+            advertise_private: false,
+            max_topics: 64,
+            max_parallel_dials: 16,
+            dial_timeout_ms: 5_000,
+            idle_timeout_ms: 6_000,
+            keep_alive_ms: 2_000,
+            settle_ms: 10_000,
+            min_distinct_dials: 5,
+            min_neighbors: 2,
+        }
+    }
+}

@@ -1,0 +1,291 @@
+//! Whom a topic dials, and when.
+//!
+//! HyParView (iroh-gossip) keeps a swarm together once a node is in it; what it does not do is get
+//! a node in, and in well enough. So a newcomer dials a handful of distinct peers while the swarm
+//! forms, and a node that has lost (nearly) all neighbors dials again. In between it dials nobody:
+//! rejoining at every lost neighbor makes a swarm of more than six churn forever.
+
+use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::time::Duration;
+
+use kukuri_contract::{EndpointAddr, EndpointId};
+
+use crate::config::Config;
+
+/// Peers that are remembered to be dialed.
+const MAX_CANDIDATES: usize = 64;
+/// A peer that was dialed and did not become a neighbor rests for this long; it may be in another
+/// topic only.
+const REST_CONNECTED: Duration = Duration::from_secs(10);
+/// First and longest rest of a peer that could not be dialed.
+const REST_FAILED: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
+
+/// The dials of one topic.
+#[derive(Debug)]
+pub struct Membership {
+    me: EndpointId,
+    min_distinct: usize,
+    min_neighbors: usize,
+    settle: Duration,
+    settle_until: Duration,
+    neighbors: BTreeSet<EndpointId>,
+    dialing: BTreeSet<EndpointId>,
+    /// Dialed since the swarm began to form.
+    dialed: BTreeSet<EndpointId>,
+    /// Newest first.
+    candidates: VecDeque<EndpointAddr>,
+    rests: HashMap<EndpointId, Rest>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Rest {
+    until: Duration,
+    failures: u32,
+}
+
+impl Membership {
+    /// A topic that is joined now.
+    pub fn new(me: EndpointId, config: &Config, now: Duration) -> Self {
+        let settle = Duration::from_millis(config.settle_ms);
+        Self {
+            me,
+            min_distinct: config.min_distinct_dials,
+            min_neighbors: config.min_neighbors,
+            settle,
+            settle_until: now + settle,
+            neighbors: BTreeSet::new(),
+            dialing: BTreeSet::new(),
+            dialed: BTreeSet::new(),
+            candidates: VecDeque::new(),
+            rests: HashMap::new(),
+        }
+    }
+
+    /// Neighbors now.
+    pub fn neighbors(&self) -> &BTreeSet<EndpointId> {
+        &self.neighbors
+    }
+
+    /// A peer was found, or found again at other addresses. Says whether an older candidate was
+    /// forgotten for it.
+    pub fn found(&mut self, peer: EndpointAddr) -> bool {
+        if peer.id == self.me {
+            return false;
+        }
+        if let Some(known) = self.candidates.iter_mut().find(|known| known.id == peer.id) {
+            if known.direct != peer.direct {
+                self.rests.remove(&peer.id);
+            }
+            *known = peer;
+            return false;
+        }
+        self.candidates.push_front(peer);
+        if self.candidates.len() <= MAX_CANDIDATES {
+            return false;
+        }
+        if let Some(oldest) = self.candidates.pop_back() {
+            self.rests.remove(&oldest.id);
+        }
+        true
+    }
+
+    /// The peers to dial now, at most `room` of them, in random order.
+    pub fn dials(
+        &mut self,
+        now: Duration,
+        room: usize,
+        below: &mut impl FnMut(usize) -> usize,
+    ) -> Vec<EndpointAddr> {
+        let mut out = Vec::new();
+        while out.len() < room && self.wants_dial(now) {
+            let ready = self
+                .candidates
+                .iter()
+                .filter(|peer| self.is_ready(peer.id, now));
+            let mut ready: Vec<_> = ready.cloned().collect();
+            if ready.is_empty() {
+                break;
+            }
+            let peer = ready.swap_remove(below(ready.len()));
+            self.dialing.insert(peer.id);
+            self.dialed.insert(peer.id);
+            out.push(peer);
+        }
+        out
+    }
+
+    /// A dial has ended.
+    pub fn dial_ended(&mut self, peer: EndpointId, connected: bool, now: Duration) {
+        self.dialing.remove(&peer);
+        let failures = self.rests.get(&peer).map_or(0, |rest| rest.failures);
+        let rest = match connected {
+            true => Rest {
+                until: now + REST_CONNECTED,
+                failures: 0,
+            },
+            false => Rest {
+                until: now + (REST_FAILED.0 * 2u32.saturating_pow(failures)).min(REST_FAILED.1),
+                failures: failures.saturating_add(1).min(16),
+            },
+        };
+        if self.candidates.iter().any(|known| known.id == peer) {
+            self.rests.insert(peer, rest);
+        }
+    }
+
+    /// A peer is a neighbor now.
+    pub fn neighbor_up(&mut self, peer: EndpointId) {
+        self.neighbors.insert(peer);
+        self.rests.remove(&peer);
+    }
+
+    /// A peer is no neighbor any more. Without any, the swarm forms anew: everybody known is tried
+    /// at once.
+    pub fn neighbor_down(&mut self, peer: EndpointId, now: Duration) {
+        self.neighbors.remove(&peer);
+        if self.neighbors.is_empty() {
+            self.settle_until = now + self.settle;
+            self.dialed.clear();
+            self.rests.clear();
+        }
+    }
+
+    /// When [`dials`](Self::dials) may have something new, without any input before.
+    pub fn next_wake(&self, now: Duration) -> Option<Duration> {
+        if !self.wants_dial(now) {
+            return None;
+        }
+        let resting = self.candidates.iter().filter(|peer| self.is_free(peer.id));
+        let ends = resting.map(|peer| self.rests.get(&peer.id).map_or(now, |rest| rest.until));
+        ends.min()
+    }
+
+    fn wants_dial(&self, now: Duration) -> bool {
+        let forming = now < self.settle_until && self.dialed.len() < self.min_distinct;
+        forming || self.neighbors.len() + self.dialing.len() < self.min_neighbors
+    }
+
+    fn is_free(&self, peer: EndpointId) -> bool {
+        !self.neighbors.contains(&peer) && !self.dialing.contains(&peer)
+    }
+
+    fn is_ready(&self, peer: EndpointId, now: Duration) -> bool {
+        self.is_free(peer) && self.rests.get(&peer).is_none_or(|rest| rest.until <= now)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const S: Duration = Duration::from_secs(1);
+
+    fn peer(n: u8) -> EndpointAddr {
+        EndpointAddr {
+            id: EndpointId::from_bytes([n; 32]),
+            direct: vec![([127, 0, 0, 1], 20_000 + u16::from(n)).into()],
+            relay: None,
+        }
+    }
+
+    fn topic() -> Membership {
+        Membership::new(peer(0).id, &Config::default(), Duration::ZERO)
+    }
+
+    fn dials(topic: &mut Membership, now: Duration) -> Vec<EndpointId> {
+        let dials = topic.dials(now, 16, &mut |bound| bound - 1);
+        dials.into_iter().map(|peer| peer.id).collect()
+    }
+
+    #[test]
+    fn a_newcomer_dials_five_distinct_peers_and_never_itself() {
+        let mut topic = topic();
+        for n in 0..20 {
+            topic.found(peer(n));
+        }
+        let first = dials(&mut topic, Duration::ZERO);
+        assert_eq!(first.len(), 5);
+        assert!(!first.contains(&peer(0).id));
+        for id in &first {
+            topic.dial_ended(*id, true, S);
+            topic.neighbor_up(*id);
+        }
+        assert!(dials(&mut topic, 2 * S).is_empty());
+        assert_eq!(topic.next_wake(2 * S), None);
+    }
+
+    #[test]
+    fn peers_found_one_by_one_are_dialed_even_with_neighbors() {
+        let mut topic = topic();
+        for n in 1..=8 {
+            topic.found(peer(n));
+            let expected = if n <= 5 { vec![peer(n).id] } else { vec![] };
+            assert_eq!(dials(&mut topic, S), expected);
+            topic.dial_ended(peer(n).id, true, S);
+            topic.neighbor_up(peer(n).id);
+        }
+    }
+
+    #[test]
+    fn a_settled_node_does_not_churn() {
+        let mut topic = topic();
+        for n in 1..=20 {
+            topic.found(peer(n));
+        }
+        for n in 1..=5 {
+            topic.neighbor_up(peer(n).id);
+        }
+        for n in 1..=3 {
+            topic.neighbor_down(peer(n).id, 60 * S);
+            assert!(dials(&mut topic, 60 * S).is_empty(), "two are enough");
+        }
+        topic.neighbor_down(peer(4).id, 60 * S);
+        assert_eq!(dials(&mut topic, 60 * S).len(), 1);
+        topic.neighbor_down(peer(5).id, 61 * S);
+        assert_eq!(dials(&mut topic, 61 * S).len(), 5, "alone: as a newcomer");
+    }
+
+    #[test]
+    fn a_failed_peer_rests_longer_each_time() {
+        let mut topic = topic();
+        topic.found(peer(1));
+        let mut now = Duration::ZERO;
+        let mut rests = Vec::new();
+        for _ in 0..8 {
+            assert_eq!(dials(&mut topic, now), [peer(1).id]);
+            assert!(dials(&mut topic, now).is_empty(), "one dial at a time");
+            topic.dial_ended(peer(1).id, false, now);
+            let wake = topic.next_wake(now).unwrap();
+            rests.push((wake - now).as_secs());
+            now = wake;
+        }
+        assert_eq!(rests, [1, 2, 4, 8, 16, 32, 60, 60]);
+        topic.found(EndpointAddr {
+            direct: peer(2).direct,
+            ..peer(1)
+        });
+        assert_eq!(
+            dials(&mut topic, now - 59 * S),
+            [peer(1).id],
+            "new addresses, new luck"
+        );
+    }
+
+    #[test]
+    fn a_peer_that_connects_but_joins_not_is_left_alone_for_a_while() {
+        let mut topic = topic();
+        topic.found(peer(1));
+        assert_eq!(dials(&mut topic, S).len(), 1);
+        topic.dial_ended(peer(1).id, true, S);
+        assert!(dials(&mut topic, 2 * S).is_empty());
+        assert_eq!(topic.next_wake(2 * S), Some(11 * S));
+    }
+
+    #[test]
+    fn candidates_and_room_are_bounded() {
+        let mut topic = topic();
+        let forgotten = (1..=200).filter(|n| topic.found(peer(*n))).count();
+        assert_eq!(forgotten, 200 - MAX_CANDIDATES);
+        assert_eq!(topic.dials(S, 3, &mut |_| 0).len(), 3);
+    }
+}

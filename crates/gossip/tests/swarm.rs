@@ -1,0 +1,324 @@
+//! Real iroh endpoints on loopback: who meets whom, what is delivered, who is missed.
+
+#![allow(clippy::unwrap_used, reason = "a test panics where it fails")]
+
+use std::io::{BufRead, BufReader};
+use std::net::{Ipv4Addr, UdpSocket};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use kukuri_conformance::{EventLog, probe, shutdown};
+use kukuri_contract::{
+    Broadcast, BroadcastError, CallError, Counters, Dial, DialError, DialResult, EndpointAddr,
+    EndpointId, EndpointKey, Factory, GossipEvent, GossipPort, Join, JoinError, Leave,
+    LocalAddress, Outlet, TopicId,
+};
+use kukuri_gossip::{Config, Deps, GossipError, IrohGossip, MAX_PAYLOAD_BYTES};
+
+const TOPIC: TopicId = TopicId::from_bytes([0x70; 32]);
+const DEADLINE: Duration = Duration::from_secs(60);
+const CHILD: &str = "KUKURI_TEST_CHILD";
+
+struct Node {
+    port: GossipPort,
+    address: EndpointAddr,
+    log: EventLog<GossipEvent>,
+}
+
+fn local() -> Config {
+    Config {
+        bind: (Ipv4Addr::LOCALHOST, 0).into(),
+        ..Config::default()
+    }
+}
+
+async fn node_with(n: u8, config: Config) -> Node {
+    let (log, listener) = EventLog::new();
+    let deps = Deps {
+        key: EndpointKey::new([n; 32]),
+        events: Outlet::new([listener]),
+    };
+    let running = IrohGossip::spawn(config, deps).await.unwrap();
+    Node {
+        port: running.port,
+        address: running.addresses.advertised,
+        log,
+    }
+}
+
+/// Node number n, in the topic.
+async fn node(n: u8) -> Node {
+    let node = node_with(n, local()).await;
+    node.port.join(Join { topic: TOPIC }).await.unwrap();
+    node
+}
+
+impl Node {
+    async fn dial(&self, peers: &[&Node]) {
+        let peers = peers.iter().map(|peer| peer.address.clone()).collect();
+        self.port
+            .dial(Dial {
+                topic: TOPIC,
+                peers,
+            })
+            .await
+            .unwrap();
+    }
+
+    async fn up(&mut self, who: EndpointId) -> usize {
+        let up = |event| match event {
+            GossipEvent::NeighborUp {
+                peer, neighbors, ..
+            } if peer == who => Some(neighbors),
+            _ => None,
+        };
+        self.log.wait_for("a neighbor", up).await
+    }
+
+    async fn down(&mut self, who: EndpointId) -> usize {
+        let down = |event| match event {
+            GossipEvent::NeighborDown {
+                peer, neighbors, ..
+            } if peer == who => Some(neighbors),
+            _ => None,
+        };
+        self.log.wait_for("the loss of a neighbor", down).await
+    }
+
+    async fn dialed(&mut self) -> DialResult {
+        let ended = |event| match event {
+            GossipEvent::DialEnded { result, .. } => Some(result),
+            _ => None,
+        };
+        self.log.wait_for("the end of a dial", ended).await
+    }
+
+    async fn hears(&mut self) -> Bytes {
+        let heard = |event| match event {
+            GossipEvent::Received { payload, .. } => Some(payload),
+            _ => None,
+        };
+        self.log.wait_for("a broadcast", heard).await
+    }
+
+    async fn say(&self, payload: Vec<u8>) -> Result<(), CallError<BroadcastError>> {
+        let payload = payload.into();
+        let topic = TOPIC;
+        self.port.broadcast(Broadcast { topic, payload }).await
+    }
+}
+
+#[actix::test]
+async fn clauses_of_every_service() {
+    let node = node(1).await;
+    probe(&node.port).await;
+    shutdown(&node.port).await;
+    // The port is free again, once the actor is gone.
+    let free = async {
+        while UdpSocket::bind(node.address.direct[0]).is_err() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(DEADLINE, free).await.unwrap();
+}
+
+#[actix::test]
+async fn two_nodes_meet_talk_and_part() {
+    let (mut a, mut b) = (node(1).await, node(2).await);
+    let started = Instant::now();
+    a.dial(&[&b]).await;
+    assert_eq!(a.up(b.address.id).await, 1);
+    println!("neighbor after {:?}", started.elapsed());
+    assert_eq!(b.up(a.address.id).await, 1);
+    a.say(b"from a".to_vec()).await.unwrap();
+    assert_eq!(b.hears().await, "from a");
+    b.say(b"from b".to_vec()).await.unwrap();
+    assert_eq!(a.hears().await, "from b");
+    let counters = a.port.counters(Counters).await.unwrap();
+    assert!(
+        counters.contains("gossip_") && !counters.contains("EOF"),
+        "{counters}"
+    );
+    a.port.leave(Leave { topic: TOPIC }).await.unwrap();
+    assert_eq!(b.down(a.address.id).await, 0);
+    a.port.join(Join { topic: TOPIC }).await.unwrap();
+    a.dial(&[&b]).await;
+    b.up(a.address.id).await;
+    a.port.stop().await.unwrap();
+    assert_eq!(b.down(a.address.id).await, 0);
+}
+
+#[actix::test]
+async fn a_broadcast_reaches_all_of_eight() {
+    let mut nodes = Vec::new();
+    for n in 1..=8 {
+        nodes.push(node(n).await);
+    }
+    let hub = nodes.remove(0);
+    for node in &mut nodes {
+        node.dial(&[&hub]).await;
+        node.up(hub.address.id).await;
+    }
+    // While eight nodes settle on five neighbors each, a broadcast may pass one by: say it again
+    // until everybody has heard one.
+    for node in &mut nodes {
+        let mut again = tokio::time::interval(Duration::from_millis(200));
+        let heard = loop {
+            tokio::select! {
+                heard = node.hears() => break heard,
+                _ = again.tick() => hub.say(b"to all".to_vec()).await.unwrap(),
+            }
+        };
+        assert_eq!(heard, "to all");
+    }
+}
+
+#[actix::test]
+async fn the_largest_payload_arrives_and_one_byte_more_is_refused() {
+    let (mut a, mut b) = (node(1).await, node(2).await);
+    a.dial(&[&b]).await;
+    a.up(b.address.id).await;
+    b.up(a.address.id).await;
+    let largest = vec![7; MAX_PAYLOAD_BYTES];
+    a.say(largest.clone()).await.unwrap();
+    assert_eq!(b.hears().await, largest);
+    let (got, limit) = (MAX_PAYLOAD_BYTES + 1, MAX_PAYLOAD_BYTES);
+    let too_large = CallError::Refused(BroadcastError::TooLarge { got, limit });
+    assert_eq!(a.say(vec![7; got]).await, Err(too_large));
+}
+
+#[actix::test]
+async fn dials_say_how_they_ended() {
+    let config = Config {
+        dial_timeout_ms: 300,
+        ..local()
+    };
+    let mut a = node_with(1, config).await;
+    a.port.join(Join { topic: TOPIC }).await.unwrap();
+    // A socket that nobody reads.
+    let silent = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let nobody = EndpointAddr {
+        id: node(3).await.address.id,
+        direct: vec![silent.local_addr().unwrap()],
+        relay: None,
+    };
+    let dial = Dial {
+        topic: TOPIC,
+        peers: vec![nobody],
+    };
+    a.port.dial(dial).await.unwrap();
+    assert_ne!(a.dialed().await, DialResult::Connected);
+    // In no topic, or in another: it connects, and becomes no neighbor.
+    let other = node_with(4, local()).await;
+    let topic = TopicId::from_bytes([0x71; 32]);
+    other.port.join(Join { topic }).await.unwrap();
+    a.dial(&[&other]).await;
+    let connected = |event| match event {
+        GossipEvent::DialEnded { peer, result, .. } if peer == other.address.id => Some(result),
+        GossipEvent::NeighborUp { .. } => panic!("a stranger is no neighbor"),
+        _ => None,
+    };
+    let result = a.log.wait_for("the end of the dial", connected).await;
+    assert_eq!(result, DialResult::Connected);
+}
+
+#[actix::test]
+async fn requests_about_unknown_topics_and_too_many_are_refused() {
+    let config = Config {
+        max_topics: 1,
+        ..local()
+    };
+    let a = node_with(1, config).await;
+    let topic = TOPIC;
+    let peers = vec![];
+    let unknown = CallError::Refused(DialError::UnknownTopic(topic));
+    assert_eq!(a.port.dial(Dial { topic, peers }).await, Err(unknown));
+    let unknown = CallError::Refused(BroadcastError::UnknownTopic(topic));
+    assert_eq!(a.say(vec![1]).await, Err(unknown));
+    a.port.join(Join { topic }).await.unwrap();
+    a.port.join(Join { topic }).await.unwrap();
+    let topic = TopicId::from_bytes([0x71; 32]);
+    let full = CallError::Refused(JoinError::TooManyTopics { limit: 1 });
+    assert_eq!(a.port.join(Join { topic }).await, Err(full));
+    let addresses = a.port.local_address(LocalAddress).await.unwrap();
+    assert_eq!(addresses.advertised.direct, addresses.bound);
+}
+
+#[actix::test]
+async fn bad_settings_and_taken_ports_are_typed_errors() {
+    let relay = Config {
+        relay: Some("not a url".into()),
+        ..local()
+    };
+    let keep_alive = Config {
+        keep_alive_ms: 4_000,
+        ..local()
+    };
+    for (config, name) in [(relay, "relay"), (keep_alive, "keep_alive_ms")] {
+        let error = IrohGossip::check(&config).unwrap_err().to_string();
+        assert!(error.contains(name), "{error}");
+    }
+    let taken = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let config = Config {
+        bind: taken.local_addr().unwrap(),
+        ..local()
+    };
+    let (_log, listener) = EventLog::new();
+    let deps = Deps {
+        key: EndpointKey::new([9; 32]),
+        events: Outlet::new([listener]),
+    };
+    let error = IrohGossip::spawn(config, deps).await.unwrap_err();
+    assert!(matches!(error, GossipError::Bind { .. }), "{error}");
+}
+
+/// Not a test of its own: the process that the next test kills.
+#[actix::test]
+async fn child_process() {
+    let Ok(parent) = std::env::var(CHILD) else {
+        return;
+    };
+    let child = node(2).await;
+    let peers = vec![parent.parse().unwrap()];
+    child
+        .port
+        .dial(Dial {
+            topic: TOPIC,
+            peers,
+        })
+        .await
+        .unwrap();
+    println!("\nchild {}", child.address.id);
+    std::future::pending::<()>().await;
+}
+
+#[actix::test]
+async fn a_killed_neighbor_is_noticed_and_a_lonely_node_can_be_joined_again() {
+    let mut a = node(1).await;
+    let address = format!("{}@{}", a.address.id, a.address.direct[0]);
+    let mut child = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "child_process", "--nocapture"])
+        .env(CHILD, address)
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let id = lines
+        .map_while(Result::ok)
+        .find_map(|line| line.strip_prefix("child ").map(str::to_owned));
+    let id: EndpointId = id.unwrap().parse().unwrap();
+    a.up(id).await;
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let killed = Instant::now();
+    assert_eq!(a.down(id).await, 0);
+    println!(
+        "SIGKILL noticed after {:?}; the goal is 10 s",
+        killed.elapsed()
+    );
+    let mut c = node(3).await;
+    c.dial(&[&a]).await;
+    c.up(a.address.id).await;
+    a.up(c.address.id).await;
+}
