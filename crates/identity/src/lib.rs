@@ -1,1 +1,23 @@
-//! kukuri's identity actor: keys, topic secrets, key stores.
+//! kukuri's identity: the keys of a node, the secrets of its topics, and where they are kept.
+//!
+//! A node has two Ed25519 keys. The *endpoint key* is who it is on the network; the *author key*
+//! signs its posts, so that moving to another endpoint does not change the author. Both are made
+//! on the first start, linked by a statement that both sign, and kept in one store: the keyring of
+//! the operating system, a file, or memory. Secrets of topics live in memory only; what leaves is
+//! keys derived for one epoch ([`core::derive`]).
+
+pub mod core;
+
+mod actor;
+mod config;
+mod error;
+mod file;
+mod keyring;
+mod random;
+mod store;
+
+pub use actor::{Deps, KeyringIdentity, Running};
+pub use config::{Config, StoreChoice};
+pub use core::secret::{SecretError, format_secret, parse_secret};
+pub use error::{IdentityError, KeyStoreError};
+pub use random::generate_secret;

@@ -1,0 +1,157 @@
+//! The actor: translates messages into what the keys and topics say.
+
+use std::path::PathBuf;
+
+use actix::{Actor, ActorContext, Context, Handler};
+use kukuri_contract::{
+    AddTopic, AddTopicError, EndpointKey, EpochKeys, Factory, IdentityInfo, IdentityPort, Limits,
+    Never, Probe, RemoveTopic, Sign, SignError, Signature, Stop, TopicId, TopicKeys,
+    TopicKeysError, WallClock, Whoami,
+};
+use tokio::task::spawn_blocking;
+
+use crate::config::Config;
+use crate::core::keys::Keys;
+use crate::core::topics::Topics;
+use crate::error::IdentityError;
+use crate::store::{Opened, open};
+
+/// The implementation `keyring` of identity: keys in the operating system's keyring, a file, or
+/// memory.
+#[derive(Debug, Clone, Copy)]
+pub struct KeyringIdentity;
+
+/// What identity needs from the rest of the node.
+#[derive(Debug)]
+pub struct Deps {
+    /// The directory whose node this is.
+    pub data_dir: PathBuf,
+    /// The wall clock.
+    pub clock: WallClock,
+}
+
+/// A running identity service.
+#[derive(Debug)]
+pub struct Running {
+    /// The way to it.
+    pub port: IdentityPort,
+    /// Who this node is.
+    pub info: IdentityInfo,
+    /// One sentence on where the keys are kept, and why there.
+    pub store_note: String,
+    /// The endpoint's secret key, for the gossip service alone.
+    pub endpoint_key: EndpointKey,
+}
+
+impl Factory for KeyringIdentity {
+    const NAME: &'static str = "keyring";
+    type Config = Config;
+    type Deps = Deps;
+    type Running = Running;
+    type Error = IdentityError;
+
+    fn check(config: &Config) -> Result<(), IdentityError> {
+        if config.max_topics == 0 {
+            let problem = "it must be at least 1".to_owned();
+            let field = "max_topics";
+            return Err(IdentityError::Config { field, problem });
+        }
+        Ok(())
+    }
+
+    async fn spawn(config: Config, deps: Deps) -> Result<Running, IdentityError> {
+        Self::check(&config)?;
+        let Deps { data_dir, clock } = deps;
+        let (choice, now) = (config.store, clock.now());
+        // Files and keyrings block.
+        let opened = spawn_blocking(move || open(choice, &data_dir, now)).await;
+        let Opened { keys, kind, note } = opened.expect("opening a store does not panic")?;
+        let info = IdentityInfo {
+            endpoint: keys.endpoint_id(),
+            author: keys.author_id(),
+            link: keys.link(),
+            store: kind,
+        };
+        let endpoint_key = keys.endpoint_key();
+        let actor = IdentityActor {
+            topics: Topics::new(config.max_topics),
+            keys,
+            info: info.clone(),
+        };
+        Ok(Running {
+            port: IdentityPort::new(&actor.start(), Limits::default()),
+            info,
+            store_note: note,
+            endpoint_key,
+        })
+    }
+}
+
+/// The actor behind [`KeyringIdentity`].
+struct IdentityActor {
+    keys: Keys,
+    topics: Topics,
+    info: IdentityInfo,
+}
+
+impl Actor for IdentityActor {
+    type Context = Context<Self>;
+}
+
+impl Handler<Whoami> for IdentityActor {
+    type Result = Result<IdentityInfo, Never>;
+
+    fn handle(&mut self, _: Whoami, _: &mut Self::Context) -> Self::Result {
+        Ok(self.info.clone())
+    }
+}
+
+impl Handler<AddTopic> for IdentityActor {
+    type Result = Result<TopicId, AddTopicError>;
+
+    fn handle(&mut self, request: AddTopic, _: &mut Self::Context) -> Self::Result {
+        self.topics.add(&request.name, request.secret.as_ref())
+    }
+}
+
+impl Handler<RemoveTopic> for IdentityActor {
+    type Result = Result<(), Never>;
+
+    fn handle(&mut self, request: RemoveTopic, _: &mut Self::Context) -> Self::Result {
+        self.topics.remove(request.topic);
+        Ok(())
+    }
+}
+
+impl Handler<TopicKeys> for IdentityActor {
+    type Result = Result<EpochKeys, TopicKeysError>;
+
+    fn handle(&mut self, request: TopicKeys, _: &mut Self::Context) -> Self::Result {
+        self.topics.keys(request.topic, request.epoch)
+    }
+}
+
+impl Handler<Sign> for IdentityActor {
+    type Result = Result<Signature, SignError>;
+
+    fn handle(&mut self, Sign(statement): Sign, _: &mut Self::Context) -> Self::Result {
+        self.keys.sign(&statement)
+    }
+}
+
+impl Handler<Probe> for IdentityActor {
+    type Result = Result<(), Never>;
+
+    fn handle(&mut self, _: Probe, _: &mut Self::Context) -> Self::Result {
+        Ok(())
+    }
+}
+
+impl Handler<Stop> for IdentityActor {
+    type Result = Result<(), Never>;
+
+    fn handle(&mut self, _: Stop, ctx: &mut Self::Context) -> Self::Result {
+        ctx.stop();
+        Ok(())
+    }
+}

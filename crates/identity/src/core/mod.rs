@@ -1,0 +1,6 @@
+//! Keys and secrets as pure logic: no store, no clock, no randomness in here.
+
+pub mod derive;
+pub mod keys;
+pub mod secret;
+pub mod topics;

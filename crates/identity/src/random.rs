@@ -1,0 +1,32 @@
+//! The only file that draws randomness: new keys and new secrets.
+
+use kukuri_contract::{SECRET_BYTES, TopicSecret, UnixMillis};
+use zeroize::Zeroizing;
+
+use crate::core::keys::Keys;
+
+/// A new topic secret of 32 random bytes.
+///
+/// # Errors
+/// The operating system gives no randomness.
+pub fn generate_secret() -> Result<TopicSecret, getrandom::Error> {
+    let mut bytes = Zeroizing::new([0; SECRET_BYTES]);
+    getrandom::fill(bytes.as_mut())?;
+    Ok(TopicSecret::from_bytes(*bytes))
+}
+
+/// New keys of a node, linked now.
+pub fn generate_keys(now: UnixMillis) -> Result<Keys, getrandom::Error> {
+    let mut endpoint = Zeroizing::new([0; 32]);
+    let mut author = Zeroizing::new([0; 32]);
+    getrandom::fill(endpoint.as_mut())?;
+    getrandom::fill(author.as_mut())?;
+    Ok(Keys::new(&endpoint, &author, now))
+}
+
+/// A random name in hexadecimal, for an entry of a keyring.
+pub fn generate_name() -> Result<String, getrandom::Error> {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes)?;
+    Ok(data_encoding::HEXLOWER.encode(&bytes))
+}

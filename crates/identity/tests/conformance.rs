@@ -1,0 +1,84 @@
+//! The clauses of the contract, on the implementation `keyring`.
+
+#![allow(clippy::unwrap_used, reason = "a test panics where it fails")]
+
+use std::path::Path;
+
+use kukuri_conformance::{probe, shutdown};
+use kukuri_contract::{
+    AddTopic, AddTopicError, CallError, Epoch, Factory, RemoveTopic, Sign, SignRequest, TopicKeys,
+    TopicKeysError, TopicSecret, UnixMillis, WallClock, Whoami,
+};
+use kukuri_identity::{Config, Deps, KeyringIdentity, Running, StoreChoice};
+
+async fn spawn(dir: &Path, max_topics: usize) -> Running {
+    let config = Config {
+        store: StoreChoice::File,
+        max_topics,
+    };
+    let deps = Deps {
+        data_dir: dir.to_owned(),
+        clock: WallClock::system(),
+    };
+    KeyringIdentity::spawn(config, deps).await.unwrap()
+}
+
+#[actix::test]
+async fn clauses_of_every_service() {
+    let dir = tempfile::tempdir().unwrap();
+    let running = spawn(dir.path(), 8).await;
+    probe(&running.port).await;
+    shutdown(&running.port).await;
+}
+
+#[actix::test]
+async fn the_same_directory_is_the_same_identity() {
+    let dir = tempfile::tempdir().unwrap();
+    let first = spawn(dir.path(), 8).await;
+    let second = spawn(dir.path(), 8).await;
+    assert_eq!(first.info, second.info);
+    assert_eq!(second.port.whoami(Whoami).await.unwrap(), first.info);
+    assert!(first.store_note.contains("identity.key"));
+    let request = SignRequest::Link {
+        author: first.info.author,
+        endpoint: first.info.endpoint,
+        issued_at: UnixMillis(1),
+    };
+    let one = first.port.sign(Sign(request.clone())).await.unwrap();
+    assert_eq!(second.port.sign(Sign(request)).await.unwrap(), one);
+}
+
+#[actix::test]
+async fn topics_have_keys_until_they_are_removed() {
+    let dir = tempfile::tempdir().unwrap();
+    let running = spawn(dir.path(), 1).await;
+    let add = |name: &str| AddTopic {
+        name: name.parse().unwrap(),
+        secret: Some(TopicSecret::from_bytes([7; 32])),
+    };
+    let topic = running.port.add_topic(add("tea")).await.unwrap();
+    let full = running.port.add_topic(add("coffee")).await.unwrap_err();
+    let limit = CallError::Refused(AddTopicError::TooManyTopics { limit: 1 });
+    assert_eq!(full, limit);
+    let epoch = Epoch(1);
+    let keys = running.port.topic_keys(TopicKeys { topic, epoch }).await;
+    assert!(keys.unwrap().post_seal.is_some());
+    running
+        .port
+        .remove_topic(RemoveTopic { topic })
+        .await
+        .unwrap();
+    let gone = running.port.topic_keys(TopicKeys { topic, epoch }).await;
+    let unknown = CallError::Refused(TopicKeysError::UnknownTopic(topic));
+    assert_eq!(gone.unwrap_err(), unknown);
+}
+
+#[test]
+fn bad_settings_are_typed_errors() {
+    let config = Config {
+        max_topics: 0,
+        ..Config::default()
+    };
+    let error = KeyringIdentity::check(&config).unwrap_err().to_string();
+    assert!(error.contains("identity.max_topics"), "{error}");
+}
