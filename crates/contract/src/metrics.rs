@@ -6,6 +6,7 @@ use crate::discovery::DiscoveryEvent;
 use crate::event::Event;
 use crate::gossip::GossipEvent;
 use crate::identity::SecretStoreKind;
+use crate::ids::TopicId;
 use crate::peer::Source;
 use crate::port::{Never, request, service};
 use crate::store::StoreEvent;
@@ -106,6 +107,8 @@ pub enum NodeEvent {
     TopicOpened,
     /// A topic was closed.
     TopicClosed {
+        /// Which.
+        topic: TopicId,
         /// What had come of looking for its peers.
         verdict: Option<Verdict>,
     },

@@ -35,6 +35,18 @@ pub enum Verdict {
 }
 
 impl Verdict {
+    /// The names of all outcomes.
+    pub const OUTCOMES: [&'static str; 8] = [
+        "joined",
+        "alone",
+        "dht_empty_table",
+        "dht_throttled",
+        "dht_blocked",
+        "found_but_unreachable",
+        "no_ipv4",
+        "clock_skewed",
+    ];
+
     /// The name in events, labels and logs.
     pub const fn as_str(&self) -> &'static str {
         match self {
@@ -87,5 +99,29 @@ impl Verdict {
 impl fmt::Display for Verdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_outcome_has_its_name_and_its_hint() {
+        let all = [
+            Verdict::Joined {
+                source: Source::Cache,
+                after_ms: 1,
+            },
+            Verdict::Alone,
+            Verdict::DhtEmptyTable,
+            Verdict::DhtThrottled,
+            Verdict::DhtBlocked,
+            Verdict::FoundButUnreachable,
+            Verdict::NoIpv4,
+            Verdict::ClockSkewed,
+        ];
+        assert_eq!(all.map(|verdict| verdict.as_str()), Verdict::OUTCOMES);
+        assert!(all.iter().all(|verdict| verdict.hint().ends_with('.')));
     }
 }

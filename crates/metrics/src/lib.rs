@@ -1,1 +1,16 @@
-//! kukuri's metrics actor: typed events into Prometheus series.
+//! kukuri's metrics: every event of the contract becomes series for Prometheus.
+//!
+//! This is the only crate that knows the name of a series. [`core::series`] lists them all, with
+//! meaning, unit and labels; [`core::record`] says which event changes which. Labels are bounded:
+//! never an endpoint, never a topic.
+
+pub mod core;
+
+mod actor;
+mod config;
+mod error;
+mod prometheus;
+
+pub use actor::{Deps, PrometheusMetrics, Running};
+pub use config::Config;
+pub use error::MetricsError;

@@ -1,0 +1,304 @@
+//! Which event changes which series.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use kukuri_contract::{
+    DiscoveryEvent, DiscoveryPort, GossipEvent, GossipPort, MetricsPort, NodeEvent, StoreError,
+    StoreEvent, StorePort, TopicId, Verdict,
+};
+
+use super::series::{self, Series};
+
+/// Value of a series' label; empty where it has none.
+pub type LabelValue = &'static str;
+
+/// A change of one series.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Change {
+    /// A counter grows.
+    Count(&'static str, LabelValue, u64),
+    /// A gauge has a new value.
+    Set(&'static str, LabelValue, f64),
+    /// A histogram gets an observation, in seconds.
+    Observe(&'static str, LabelValue, f64),
+}
+
+/// What must be remembered between events.
+#[derive(Debug, Default)]
+pub struct Recorder {
+    neighbors: BTreeMap<TopicId, usize>,
+    topics: u64,
+    verdicts: BTreeMap<&'static str, u64>,
+}
+
+impl Recorder {
+    /// Changes that an event of discovery means.
+    pub fn discovery(&mut self, event: &DiscoveryEvent) -> Vec<Change> {
+        match event {
+            DiscoveryEvent::PeerFound { source, .. } => {
+                vec![count(&series::PEERS_FOUND, source.as_str(), 1)]
+            }
+            DiscoveryEvent::FirstEntry { after, .. } => {
+                vec![observe(&series::FIRST_RECORD, *after)]
+            }
+            DiscoveryEvent::LookupEnded { stats, .. } => vec![
+                count(&series::LOOKUPS, "", 1),
+                count(&series::LOOKUP_ENTRIES, "", stats.entries as u64),
+                observe(&series::LOOKUP, stats.took),
+            ],
+            DiscoveryEvent::AnnounceEnded { result, took, .. } => vec![
+                count(&series::ANNOUNCES, result.as_str(), 1),
+                observe(&series::DHT_PUT, *took),
+            ],
+            DiscoveryEvent::AnnounceSkipped { reason, .. } => {
+                vec![count(&series::SKIPS, reason.as_str(), 1)]
+            }
+            DiscoveryEvent::HelloSent => vec![count(&series::HELLOS_SENT, "", 1)],
+            DiscoveryEvent::HelloAnswered { after } => vec![
+                count(&series::HELLOS_ANSWERED, "", 1),
+                observe(&series::HELLO, *after),
+            ],
+            DiscoveryEvent::HelloServed => vec![count(&series::HELLOS_SERVED, "", 1)],
+            DiscoveryEvent::Dropped { reason } => {
+                vec![count(&series::DISCOVERY_DROPS, reason.as_str(), 1)]
+            }
+            DiscoveryEvent::DhtHealthChanged(health) => vec![
+                set(
+                    &series::ROUTING_TABLE,
+                    "",
+                    health.routing_table.unwrap_or(0) as f64,
+                ),
+                set(&series::DHT_SERVING, "", f64::from(u8::from(health.serves))),
+            ],
+            // The node says it with what was before.
+            DiscoveryEvent::VerdictChanged { .. } => Vec::new(),
+            DiscoveryEvent::Lagged(missed) => lagged(DiscoveryPort::SERVICE, *missed),
+            _ => Vec::new(),
+        }
+    }
+
+    /// Changes that an event of gossip means.
+    pub fn gossip(&mut self, event: &GossipEvent) -> Vec<Change> {
+        match event {
+            GossipEvent::NeighborUp {
+                topic, neighbors, ..
+            } => vec![
+                count(&series::NEIGHBOR_UPS, "", 1),
+                self.set_neighbors(*topic, *neighbors),
+            ],
+            GossipEvent::NeighborDown {
+                topic, neighbors, ..
+            } => vec![
+                count(&series::NEIGHBOR_DOWNS, "", 1),
+                self.set_neighbors(*topic, *neighbors),
+            ],
+            GossipEvent::Received { payload, .. } => vec![
+                count(&series::RECEIVED, "", 1),
+                count(&series::RECEIVED_BYTES, "", payload.len() as u64),
+            ],
+            GossipEvent::TopicLagged { .. } => vec![count(&series::TOPIC_LAGS, "", 1)],
+            GossipEvent::DialEnded { result, took, .. } => vec![
+                count(&series::DIALS, result.as_str(), 1),
+                observe(&series::DIAL, *took),
+            ],
+            GossipEvent::DialDropped { .. } => vec![count(&series::DIALS_DROPPED, "", 1)],
+            GossipEvent::AddressChanged(_) => Vec::new(),
+            GossipEvent::Lagged(missed) => lagged(GossipPort::SERVICE, *missed),
+            _ => Vec::new(),
+        }
+    }
+
+    /// Changes that an event of the store means.
+    pub fn store(&mut self, event: &StoreEvent) -> Vec<Change> {
+        match event {
+            StoreEvent::Committed { requests, took } => vec![
+                count(&series::COMMITS, "", 1),
+                count(&series::WRITES, "", *requests as u64),
+                observe(&series::COMMIT, *took),
+            ],
+            StoreEvent::Failed { requests, error } => {
+                let reason = match error {
+                    StoreError::DiskFull(_) => "disk_full",
+                    StoreError::ReadOnly(_) => "read_only",
+                    StoreError::Corrupt(_) => "corrupt",
+                    _ => "failed",
+                };
+                vec![count(&series::STORE_FAILURES, reason, *requests as u64)]
+            }
+            StoreEvent::Lagged(missed) => lagged(StorePort::SERVICE, *missed),
+            _ => Vec::new(),
+        }
+    }
+
+    /// Changes that an event of the node means.
+    pub fn node(&mut self, event: &NodeEvent) -> Vec<Change> {
+        match event {
+            NodeEvent::Started {
+                version,
+                secret_store,
+            } => vec![
+                set(&series::INFO, version, 1.0),
+                set(&series::SECRETS, secret_store.as_str(), 1.0),
+            ],
+            NodeEvent::TopicOpened => self.add_topic(1),
+            NodeEvent::TopicClosed { topic, verdict } => {
+                let mut changes = self.add_topic(-1);
+                changes.push(self.set_neighbors(*topic, 0));
+                changes.extend(verdict.map(|verdict| self.add_verdict(verdict, -1)));
+                changes
+            }
+            NodeEvent::FirstNeighbor { source, after } => {
+                let name = series::FIRST_NEIGHBOR.name;
+                vec![Change::Observe(name, source.as_str(), after.as_secs_f64())]
+            }
+            NodeEvent::VerdictChanged { from, to } => self.verdict_changed(*from, *to),
+            NodeEvent::PostSent => vec![count(&series::POSTS_SENT, "", 1)],
+            NodeEvent::PostReceived { after } => vec![
+                count(&series::POSTS_RECEIVED, "", 1),
+                observe(&series::DELIVERY, *after),
+            ],
+            NodeEvent::PostDropped { reason } => {
+                vec![count(&series::POSTS_DROPPED, reason.as_str(), 1)]
+            }
+            NodeEvent::EventsMissed { service, missed } => {
+                vec![count(&series::EVENTS_MISSED, service, *missed)]
+            }
+            NodeEvent::CallFailed { service } => vec![count(&series::CALLS_FAILED, service, 1)],
+            // The node's own events, which have no service of their own in the contract.
+            NodeEvent::Lagged(missed) => lagged(MetricsPort::SERVICE, *missed),
+            _ => Vec::new(),
+        }
+    }
+
+    /// A search counts once, by its first outcome: after the join, and after neighbors were lost.
+    /// What follows a failure is the same search.
+    fn verdict_changed(&mut self, from: Option<Verdict>, to: Verdict) -> Vec<Change> {
+        let mut changes = Vec::new();
+        if matches!(from, None | Some(Verdict::Joined { .. })) {
+            changes.push(count(&series::JOINS, to.as_str(), 1));
+        }
+        changes.extend(from.map(|from| self.add_verdict(from, -1)));
+        changes.push(self.add_verdict(to, 1));
+        changes
+    }
+
+    fn add_verdict(&mut self, verdict: Verdict, by: i64) -> Change {
+        let topics = self.verdicts.entry(verdict.as_str()).or_default();
+        *topics = topics.saturating_add_signed(by);
+        set(&series::VERDICT, verdict.as_str(), *topics as f64)
+    }
+
+    fn add_topic(&mut self, by: i64) -> Vec<Change> {
+        self.topics = self.topics.saturating_add_signed(by);
+        vec![set(&series::TOPICS, "", self.topics as f64)]
+    }
+
+    fn set_neighbors(&mut self, topic: TopicId, neighbors: usize) -> Change {
+        match neighbors {
+            0 => _ = self.neighbors.remove(&topic),
+            _ => _ = self.neighbors.insert(topic, neighbors),
+        }
+        let all: usize = self.neighbors.values().sum();
+        set(&series::NEIGHBORS, "", all as f64)
+    }
+}
+
+fn lagged(service: &'static str, missed: u64) -> Vec<Change> {
+    vec![count(&series::METRICS_MISSED, service, missed)]
+}
+
+fn count(series: &Series, label: LabelValue, by: u64) -> Change {
+    Change::Count(series.name, label, by)
+}
+
+fn set(series: &Series, label: LabelValue, to: f64) -> Change {
+    Change::Set(series.name, label, to)
+}
+
+fn observe(series: &Series, took: Duration) -> Change {
+    Change::Observe(series.name, "", took.as_secs_f64())
+}
+
+#[cfg(test)]
+mod tests {
+    use kukuri_contract::{EndpointId, Source};
+
+    use super::*;
+
+    const JOINED: Verdict = Verdict::Joined {
+        source: Source::Rendezvous,
+        after_ms: 7,
+    };
+
+    fn topic(n: u8) -> TopicId {
+        TopicId::from_bytes([n; 32])
+    }
+
+    fn joins(changes: &[Change]) -> Vec<&'static str> {
+        let joins = changes.iter().filter_map(|change| match change {
+            Change::Count(name, result, 1) if *name == series::JOINS.name => Some(*result),
+            _ => None,
+        });
+        joins.collect()
+    }
+
+    #[test]
+    fn a_search_counts_once_by_its_first_outcome() {
+        let mut recorder = Recorder::default();
+        let mut change = |from, to| {
+            let changes = recorder.node(&NodeEvent::VerdictChanged { from, to });
+            joins(&changes)
+        };
+        assert_eq!(change(None, Verdict::Alone), ["alone"]);
+        assert!(change(Some(Verdict::Alone), Verdict::DhtBlocked).is_empty());
+        assert!(change(Some(Verdict::DhtBlocked), JOINED).is_empty());
+        assert_eq!(change(Some(JOINED), JOINED), ["joined"]);
+        assert_eq!(change(Some(JOINED), Verdict::Alone), ["alone"]);
+    }
+
+    #[test]
+    fn topics_are_counted_by_verdict_until_they_are_left() {
+        let mut recorder = Recorder::default();
+        let changed = |from, to| NodeEvent::VerdictChanged { from, to };
+        recorder.node(&changed(None, Verdict::Alone));
+        recorder.node(&changed(None, Verdict::Alone));
+        let changes = recorder.node(&changed(Some(Verdict::Alone), JOINED));
+        assert!(changes.contains(&set(&series::VERDICT, "alone", 1.0)));
+        assert!(changes.contains(&set(&series::VERDICT, "joined", 1.0)));
+        let closed = NodeEvent::TopicClosed {
+            topic: topic(1),
+            verdict: Some(JOINED),
+        };
+        assert!(
+            recorder
+                .node(&closed)
+                .contains(&set(&series::VERDICT, "joined", 0.0))
+        );
+    }
+
+    #[test]
+    fn neighbors_are_summed_over_topics() {
+        let mut recorder = Recorder::default();
+        let mut now = |topic, neighbors| {
+            let changes = recorder.gossip(&GossipEvent::NeighborUp {
+                topic,
+                peer: EndpointId::from_bytes([1; 32]),
+                neighbors,
+            });
+            changes[1]
+        };
+        assert_eq!(now(topic(1), 2), set(&series::NEIGHBORS, "", 2.0));
+        assert_eq!(now(topic(2), 3), set(&series::NEIGHBORS, "", 5.0));
+        assert_eq!(now(topic(1), 1), set(&series::NEIGHBORS, "", 4.0));
+        let closed = NodeEvent::TopicClosed {
+            topic: topic(2),
+            verdict: None,
+        };
+        assert!(
+            recorder
+                .node(&closed)
+                .contains(&set(&series::NEIGHBORS, "", 1.0))
+        );
+    }
+}

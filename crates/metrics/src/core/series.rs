@@ -1,0 +1,257 @@
+//! All series, with meaning, unit and labels.
+//!
+//! Names are `kukuri_<service>_<noun>_<unit>[_total]`, in base units. A series whose labels are
+//! known starts at 0, so that a rate over it is right from the first event on.
+
+use kukuri_contract::{
+    AnnounceResult, DialResult, DiscoveryPort, GossipPort, HelloDrop, IdentityPort, MetricsPort,
+    PostDrop, SecretStoreKind, SkipReason, Source, StorePort, Verdict,
+};
+
+/// One series, or one for each value of its label.
+#[derive(Debug, Clone, Copy)]
+pub struct Series {
+    /// Its name.
+    pub name: &'static str,
+    /// Counter, gauge or histogram.
+    pub kind: Kind,
+    /// What one of it means.
+    pub help: &'static str,
+    /// Its label with all values, if it has one.
+    pub label: Option<Label>,
+}
+
+/// Counter, gauge or histogram.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Kind {
+    /// Only grows.
+    Counter,
+    /// Goes up and down.
+    Gauge,
+    /// Seconds, sorted into buckets with these upper bounds.
+    Histogram(&'static [f64]),
+}
+
+/// A label with all its values.
+#[derive(Debug, Clone, Copy)]
+pub struct Label {
+    /// Its name.
+    pub name: &'static str,
+    /// All values that it can have.
+    pub values: fn() -> Vec<&'static str>,
+}
+
+/// From a round trip on one machine to the time after which the plan calls a first contact late.
+const CONTACT: &[f64] = &[
+    0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0, 1.2, 2.0, 5.0, 10.0, 30.0, 60.0, 300.0,
+];
+/// From a write to memory to a disk that is in trouble.
+const DISK: &[f64] = &[
+    0.0001, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0,
+];
+
+const SOURCE: Label = Label {
+    name: "source",
+    values: || Source::ALL.map(Source::as_str).to_vec(),
+};
+const OUTCOME: Label = Label {
+    name: "outcome",
+    values: || Verdict::OUTCOMES.to_vec(),
+};
+const RESULT_OF_JOIN: Label = Label {
+    name: "result",
+    values: || Verdict::OUTCOMES.to_vec(),
+};
+const RESULT_OF_ANNOUNCE: Label = Label {
+    name: "result",
+    values: || AnnounceResult::ALL.map(AnnounceResult::as_str).to_vec(),
+};
+const RESULT_OF_DIAL: Label = Label {
+    name: "result",
+    values: || DialResult::ALL.map(DialResult::as_str).to_vec(),
+};
+const REASON_OF_SKIP: Label = Label {
+    name: "reason",
+    values: || SkipReason::ALL.map(SkipReason::as_str).to_vec(),
+};
+const REASON_OF_HELLO_DROP: Label = Label {
+    name: "reason",
+    values: || HelloDrop::ALL.map(HelloDrop::as_str).to_vec(),
+};
+const REASON_OF_POST_DROP: Label = Label {
+    name: "reason",
+    values: || PostDrop::ALL.map(PostDrop::as_str).to_vec(),
+};
+const REASON_OF_STORE_FAILURE: Label = Label {
+    name: "reason",
+    values: || vec!["disk_full", "read_only", "corrupt", "failed"],
+};
+const SERVICE: Label = Label {
+    name: "service",
+    values: || {
+        vec![
+            IdentityPort::SERVICE,
+            DiscoveryPort::SERVICE,
+            GossipPort::SERVICE,
+            StorePort::SERVICE,
+            MetricsPort::SERVICE,
+        ]
+    },
+};
+/// Its one value is known when the node says it.
+const VERSION: Label = Label {
+    name: "version",
+    values: Vec::new,
+};
+const SECRET_STORE: Label = Label {
+    name: "store",
+    values: || {
+        [
+            SecretStoreKind::Os,
+            SecretStoreKind::File,
+            SecretStoreKind::Memory,
+        ]
+        .map(SecretStoreKind::as_str)
+        .to_vec()
+    },
+};
+
+macro_rules! all_series {
+    ($($id:ident = $name:literal, $kind:expr, $label:expr, $help:literal;)+) => {
+        $(
+            #[doc = $help]
+            pub const $id: Series = Series {
+                name: $name,
+                kind: $kind,
+                help: $help,
+                label: $label,
+            };
+        )+
+        /// Every series.
+        pub const ALL: &[Series] = &[$($id),+];
+    };
+}
+
+use Kind::{Counter, Gauge, Histogram};
+
+all_series! {
+    FIRST_NEIGHBOR = "kukuri_discovery_first_neighbor_seconds", Histogram(CONTACT), Some(SOURCE),
+        "From the join, or from the loss of the last neighbor, to the first neighbor.";
+    JOINS = "kukuri_discovery_joins_total", Counter, Some(RESULT_OF_JOIN),
+        "Searches for a first neighbor by their first outcome; the success indicator.";
+    VERDICT = "kukuri_discovery_verdict_topics", Gauge, Some(OUTCOME),
+        "Topics by what has come of looking for their peers.";
+    PEERS_FOUND = "kukuri_discovery_peers_found_total", Counter, Some(SOURCE),
+        "Peers told to the dialer: verified endpoints, once per source, again when still needed.";
+    LOOKUPS = "kukuri_discovery_lookups_total", Counter, None,
+        "DHT lookups that have ended.";
+    LOOKUP = "kukuri_discovery_lookup_seconds", Histogram(CONTACT), None,
+        "From the start of a DHT lookup to its end.";
+    FIRST_RECORD = "kukuri_discovery_first_record_seconds", Histogram(CONTACT), None,
+        "From the start of a DHT lookup to its first entry.";
+    LOOKUP_ENTRIES = "kukuri_discovery_lookup_entries_total", Counter, None,
+        "Distinct entries that DHT lookups brought; anybody can announce anything.";
+    ANNOUNCES = "kukuri_discovery_announces_total", Counter, Some(RESULT_OF_ANNOUNCE),
+        "Announcements on the DHT that have ended, retries not counted.";
+    DHT_PUT = "kukuri_dht_put_seconds", Histogram(CONTACT), None,
+        "From the start of an announcement on the DHT to its end, retries included.";
+    SKIPS = "kukuri_discovery_announces_skipped_total", Counter, Some(REASON_OF_SKIP),
+        "Announcements that were due and not made.";
+    HELLOS_SENT = "kukuri_discovery_hellos_sent_total", Counter, None,
+        "Hello packets sent to entries of the rendezvous, retries included.";
+    HELLOS_ANSWERED = "kukuri_discovery_hellos_answered_total", Counter, None,
+        "Hellos that a member answered.";
+    HELLO = "kukuri_discovery_hello_seconds", Histogram(CONTACT), None,
+        "From the first try of a hello to its answer.";
+    HELLOS_SERVED = "kukuri_discovery_hellos_served_total", Counter, None,
+        "Hellos of members that this node answered.";
+    DISCOVERY_DROPS = "kukuri_discovery_drops_total", Counter, Some(REASON_OF_HELLO_DROP),
+        "Datagrams, records and entries that were not used.";
+    ROUTING_TABLE = "kukuri_dht_routing_table_nodes", Gauge, None,
+        "DHT nodes in the routing table.";
+    DHT_SERVING = "kukuri_dht_serving", Gauge, None,
+        "1 where this node answers queries of other DHT nodes, else 0.";
+
+    NEIGHBORS = "kukuri_gossip_neighbors", Gauge, None,
+        "Neighbors in the swarms of all topics.";
+    NEIGHBOR_UPS = "kukuri_gossip_neighbor_ups_total", Counter, None,
+        "Peers that became neighbors.";
+    NEIGHBOR_DOWNS = "kukuri_gossip_neighbor_downs_total", Counter, None,
+        "Neighbors that were lost.";
+    RECEIVED = "kukuri_gossip_received_total", Counter, None,
+        "Broadcasts that came in, before anything is verified.";
+    RECEIVED_BYTES = "kukuri_gossip_received_bytes_total", Counter, None,
+        "Bytes of broadcasts that came in.";
+    TOPIC_LAGS = "kukuri_gossip_topic_lags_total", Counter, None,
+        "Times that a swarm was faster than this node, so that broadcasts were lost.";
+    DIALS = "kukuri_gossip_dials_total", Counter, Some(RESULT_OF_DIAL),
+        "Dials that have ended.";
+    DIAL = "kukuri_gossip_dial_seconds", Histogram(CONTACT), None,
+        "From the start of a dial to its end.";
+    DIALS_DROPPED = "kukuri_gossip_dials_dropped_total", Counter, None,
+        "Peers that were not dialed, because others waited already.";
+    DELIVERY = "kukuri_gossip_delivery_seconds", Histogram(CONTACT), None,
+        "From the author's clock to the delivery of a post; clocks that disagree add to it.";
+
+    COMMITS = "kukuri_store_commits_total", Counter, None,
+        "Transactions that are on disk.";
+    WRITES = "kukuri_store_writes_total", Counter, None,
+        "Writes that are on disk; several share a transaction.";
+    COMMIT = "kukuri_store_commit_seconds", Histogram(DISK), None,
+        "From the start of a transaction to its end on disk.";
+    STORE_FAILURES = "kukuri_store_failures_total", Counter, Some(REASON_OF_STORE_FAILURE),
+        "Requests that the store failed.";
+
+    INFO = "kukuri_node_info", Gauge, Some(VERSION),
+        "1, with the version of the program.";
+    SECRETS = "kukuri_identity_secret_store", Gauge, Some(SECRET_STORE),
+        "1 for the store that keeps this node's secrets, else 0.";
+    TOPICS = "kukuri_node_topics", Gauge, None,
+        "Topics that this node has joined.";
+    POSTS_SENT = "kukuri_node_posts_sent_total", Counter, None,
+        "Posts of this node that are stored and on their way.";
+    POSTS_RECEIVED = "kukuri_node_posts_received_total", Counter, None,
+        "Posts of others that were verified, stored and delivered.";
+    POSTS_DROPPED = "kukuri_node_posts_dropped_total", Counter, Some(REASON_OF_POST_DROP),
+        "Posts that were not delivered; duplicates are a part of gossip.";
+    EVENTS_MISSED = "kukuri_node_events_missed_total", Counter, Some(SERVICE),
+        "Events of a service that the node was too slow for.";
+    CALLS_FAILED = "kukuri_node_calls_failed_total", Counter, Some(SERVICE),
+        "Requests to a service that failed.";
+    METRICS_MISSED = "kukuri_metrics_events_missed_total", Counter, Some(SERVICE),
+        "Events of a service that the metrics were too slow for: the other series lack them.";
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn names_follow_the_rules() {
+        let mut names = BTreeSet::new();
+        for series in ALL {
+            let name = series.name;
+            assert!(names.insert(name), "{name} twice");
+            assert!(name.starts_with("kukuri_"), "{name}");
+            let total = name.ends_with("_total");
+            assert_eq!(total, series.kind == Counter, "{name}");
+            if let Histogram(buckets) = series.kind {
+                assert!(name.ends_with("_seconds"), "{name}");
+                assert!(buckets.is_sorted(), "{name}");
+            }
+            assert!(series.help.ends_with('.'), "{name}");
+        }
+    }
+
+    #[test]
+    fn labels_are_bounded_and_distinct() {
+        for label in ALL.iter().filter_map(|series| series.label) {
+            let values = (label.values)();
+            let distinct: BTreeSet<_> = values.iter().collect();
+            assert_eq!(values.len(), distinct.len(), "{}", label.name);
+            assert!(values.len() <= 20, "{}", label.name);
+        }
+    }
+}

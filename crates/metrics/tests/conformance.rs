@@ -1,0 +1,97 @@
+//! The clauses of the contract, and what is served, on the implementation `prometheus`.
+
+#![allow(clippy::unwrap_used, reason = "a test panics where it fails")]
+
+use std::time::Duration;
+
+use kukuri_conformance::{probe, shutdown};
+use kukuri_contract::{
+    DiscoveryEvent, Factory, HelloDrop, NodeEvent, Outlet, Render, SecretStoreKind, Source,
+    StoreError, StoreEvent,
+};
+use kukuri_metrics::core::series::{ALL, Kind};
+use kukuri_metrics::{Config, Deps, PrometheusMetrics, Running};
+
+async fn spawn() -> Running {
+    PrometheusMetrics::spawn(Config::default(), Deps {})
+        .await
+        .unwrap()
+}
+
+#[actix::test]
+async fn clauses_of_every_service() {
+    let running = spawn().await;
+    probe(&running.port).await;
+    shutdown(&running.port).await;
+}
+
+#[actix::test]
+async fn known_series_start_at_zero_and_every_series_is_described() {
+    let running = spawn().await;
+    let node = Outlet::new([running.node]);
+    node.emit(NodeEvent::Started {
+        version: "1.2.3",
+        secret_store: SecretStoreKind::File,
+    });
+    let text = running.port.render(Render).await.unwrap();
+    assert!(
+        text.contains("kukuri_node_info{version=\"1.2.3\"} 1\n"),
+        "{text}"
+    );
+    assert!(
+        text.contains("kukuri_identity_secret_store{store=\"file\"} 1\n"),
+        "{text}"
+    );
+    assert!(
+        text.contains("kukuri_identity_secret_store{store=\"os\"} 0\n"),
+        "{text}"
+    );
+    assert!(
+        text.contains("kukuri_discovery_drops_total{reason=\"replay\"} 0\n"),
+        "{text}"
+    );
+    for series in ALL.iter().filter(|s| !matches!(s.kind, Kind::Histogram(_))) {
+        let help = format!("# HELP {} {}\n", series.name, series.help);
+        assert!(text.contains(&help), "{help}{text}");
+    }
+}
+
+#[actix::test]
+async fn events_become_series() {
+    let running = spawn().await;
+    let discovery = Outlet::new([running.discovery]);
+    for _ in 0..3 {
+        let reason = HelloDrop::UnknownTag;
+        discovery.emit(DiscoveryEvent::Dropped { reason });
+    }
+    let node = Outlet::new([running.node]);
+    node.emit(NodeEvent::FirstNeighbor {
+        source: Source::Rendezvous,
+        after: Duration::from_millis(150),
+    });
+    let store = Outlet::new([running.store]);
+    store.emit(StoreEvent::Failed {
+        requests: 2,
+        error: StoreError::DiskFull(String::new()),
+    });
+    let text = running.port.render(Render).await.unwrap();
+    for line in [
+        "kukuri_discovery_drops_total{reason=\"unknown_tag\"} 3",
+        "kukuri_store_failures_total{reason=\"disk_full\"} 2",
+        "kukuri_discovery_first_neighbor_seconds_bucket{source=\"rendezvous\",le=\"0.1\"} 0",
+        "kukuri_discovery_first_neighbor_seconds_bucket{source=\"rendezvous\",le=\"0.2\"} 1",
+        "kukuri_discovery_first_neighbor_seconds_count{source=\"rendezvous\"} 1",
+    ] {
+        assert!(text.lines().any(|l| l == line), "{line}\n{text}");
+    }
+}
+
+#[test]
+fn bad_settings_are_typed_errors() {
+    let config = Config {
+        upkeep_s: 0,
+        ..Config::default()
+    };
+    let error = PrometheusMetrics::check(&config).unwrap_err().to_string();
+    assert!(error.contains("metrics.upkeep_s"), "{error}");
+}

@@ -1,0 +1,189 @@
+//! The actor: hands requests to the thread that has the database.
+
+use std::path::{Path, PathBuf};
+
+use actix::{
+    Actor, ActorContext, ActorFutureExt, Context, Handler, ResponseActFuture, ResponseFuture,
+    WrapFuture,
+};
+use kukuri_contract::{
+    Factory, KnownPeer, KnownPeers, LastSeq, Limits, Never, Outlet, Post, Posts, Probe, Remember,
+    SavePost, Saved, Stop, StoreError, StoreEvent, StorePort,
+};
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::spawn_blocking;
+
+use crate::config::Config;
+use crate::error::OpenError;
+use crate::sqlite::Database;
+use crate::writer::{self, Answer, Job, Write};
+
+/// Name of the database in the data directory.
+const FILE: &str = "kukuri.db";
+
+/// The implementation `sqlite` of the store.
+#[derive(Debug, Clone, Copy)]
+pub struct SqliteStore;
+
+/// What the store needs from the rest of the node.
+#[derive(Debug)]
+pub struct Deps {
+    /// The directory of the database; it exists.
+    pub data_dir: PathBuf,
+    /// Who hears the events.
+    pub events: Outlet<StoreEvent>,
+}
+
+/// A running store.
+#[derive(Debug, Clone)]
+pub struct Running {
+    /// The way to it.
+    pub port: StorePort,
+}
+
+impl Factory for SqliteStore {
+    const NAME: &'static str = "sqlite";
+    type Config = Config;
+    type Deps = Deps;
+    type Running = Running;
+    type Error = OpenError;
+
+    fn check(config: &Config) -> Result<(), OpenError> {
+        let Config {
+            max_batch,
+            max_peers_per_topic,
+            max_posts_per_query,
+        } = *config;
+        let positive = [
+            ("max_batch", max_batch),
+            ("max_peers_per_topic", max_peers_per_topic),
+            ("max_posts_per_query", max_posts_per_query),
+        ];
+        match positive.into_iter().find(|(_, value)| *value == 0) {
+            Some((field, _)) => Err(OpenError::Config {
+                field,
+                problem: "it must be at least 1".to_owned(),
+            }),
+            None => Ok(()),
+        }
+    }
+
+    async fn spawn(config: Config, deps: Deps) -> Result<Running, OpenError> {
+        Self::check(&config)?;
+        let Deps { data_dir, events } = deps;
+        let file = data_dir.join(FILE);
+        let jobs = spawn_blocking(move || start(&file, config, events)).await;
+        let jobs = jobs.expect("opening a database does not panic")?;
+        let actor = StoreActor { jobs }.start();
+        Ok(Running {
+            port: StorePort::new(&actor, Limits::default()),
+        })
+    }
+}
+
+fn start(
+    file: &Path,
+    config: Config,
+    events: Outlet<StoreEvent>,
+) -> Result<mpsc::Sender<Job>, OpenError> {
+    let max_batch = config.max_batch;
+    let database = Database::open(file, config)?;
+    writer::start(database, max_batch, events).map_err(|error| OpenError::Open {
+        file: file.to_owned(),
+        source: StoreError::Failed(error.to_string()),
+    })
+}
+
+/// The actor behind [`SqliteStore`].
+struct StoreActor {
+    jobs: mpsc::Sender<Job>,
+}
+
+impl Actor for StoreActor {
+    type Context = Context<Self>;
+}
+
+impl StoreActor {
+    fn ask<T: 'static>(
+        &self,
+        job: impl FnOnce(Answer<T>) -> Job,
+    ) -> ResponseFuture<Result<T, StoreError>> {
+        let (tx, rx) = oneshot::channel();
+        // It fails only when the thread has ended; then the answer is dropped, and says so below.
+        let queued = self.jobs.try_send(job(tx));
+        Box::pin(async move {
+            if let Err(mpsc::error::TrySendError::Full(_)) = queued {
+                return Err(StoreError::Failed("too many requests wait".to_owned()));
+            }
+            rx.await.unwrap_or(Err(StoreError::Stopping))
+        })
+    }
+}
+
+impl Handler<Remember> for StoreActor {
+    type Result = ResponseFuture<Result<(), StoreError>>;
+
+    fn handle(&mut self, request: Remember, _: &mut Self::Context) -> Self::Result {
+        self.ask(|answer| Job::Write(Write::Remember(request, answer)))
+    }
+}
+
+impl Handler<SavePost> for StoreActor {
+    type Result = ResponseFuture<Result<Saved, StoreError>>;
+
+    fn handle(&mut self, request: SavePost, _: &mut Self::Context) -> Self::Result {
+        self.ask(|answer| Job::Write(Write::SavePost(request, answer)))
+    }
+}
+
+impl Handler<KnownPeers> for StoreActor {
+    type Result = ResponseFuture<Result<Vec<KnownPeer>, StoreError>>;
+
+    fn handle(&mut self, request: KnownPeers, _: &mut Self::Context) -> Self::Result {
+        self.ask(|answer| Job::KnownPeers(request, answer))
+    }
+}
+
+impl Handler<Posts> for StoreActor {
+    type Result = ResponseFuture<Result<Vec<Post>, StoreError>>;
+
+    fn handle(&mut self, request: Posts, _: &mut Self::Context) -> Self::Result {
+        self.ask(|answer| Job::Posts(request, answer))
+    }
+}
+
+impl Handler<LastSeq> for StoreActor {
+    type Result = ResponseFuture<Result<Option<u64>, StoreError>>;
+
+    fn handle(&mut self, request: LastSeq, _: &mut Self::Context) -> Self::Result {
+        self.ask(|answer| Job::LastSeq(request, answer))
+    }
+}
+
+impl Handler<Probe> for StoreActor {
+    type Result = Result<(), Never>;
+
+    fn handle(&mut self, _: Probe, _: &mut Self::Context) -> Self::Result {
+        Ok(())
+    }
+}
+
+impl Handler<Stop> for StoreActor {
+    type Result = ResponseActFuture<Self, Result<(), Never>>;
+
+    fn handle(&mut self, _: Stop, _: &mut Self::Context) -> Self::Result {
+        let (tx, rx) = oneshot::channel();
+        let jobs = self.jobs.clone();
+        let stopped = async move {
+            // An error on either side means that the thread has ended already.
+            if jobs.send(Job::Stop(tx)).await.is_ok() {
+                let _ended = rx.await;
+            }
+        };
+        let then = stopped.into_actor(self).map(|(), _, ctx| {
+            ctx.stop();
+            Ok(())
+        });
+        Box::pin(then)
+    }
+}

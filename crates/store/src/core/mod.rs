@@ -1,0 +1,3 @@
+//! What needs no database: how values look in a row.
+
+pub mod row;

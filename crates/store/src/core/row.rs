@@ -1,0 +1,114 @@
+//! How values look in a row, and what is wrong with a row that can't be read.
+
+use std::net::SocketAddr;
+
+use kukuri_contract::Source;
+
+/// Why a row can't be read, or a value not written.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RowError {
+    /// An id has the wrong length.
+    #[error("an id has {0} bytes")]
+    Id(usize),
+    /// A number that SQLite can't hold, or a negative one.
+    #[error("the number {0} is out of range")]
+    Number(i128),
+    /// No socket address.
+    #[error("{0:?} is no socket address")]
+    Address(String),
+    /// No source of peers.
+    #[error("{0:?} is no source of peers")]
+    Source(String),
+}
+
+/// An id from a column.
+///
+/// # Errors
+/// Its length is wrong.
+pub fn id<const N: usize>(bytes: &[u8]) -> Result<[u8; N], RowError> {
+    bytes.try_into().map_err(|_| RowError::Id(bytes.len()))
+}
+
+/// A number for a column: SQLite's integers have a sign.
+///
+/// # Errors
+/// It is above `i64::MAX`.
+pub fn to_column(number: u64) -> Result<i64, RowError> {
+    i64::try_from(number).map_err(|_| RowError::Number(number.into()))
+}
+
+/// A number from a column.
+///
+/// # Errors
+/// It is negative.
+pub fn from_column(number: i64) -> Result<u64, RowError> {
+    u64::try_from(number).map_err(|_| RowError::Number(number.into()))
+}
+
+/// Addresses for a column: with a blank between.
+pub fn join_addresses(addresses: &[SocketAddr]) -> String {
+    let texts: Vec<_> = addresses.iter().map(ToString::to_string).collect();
+    texts.join(" ")
+}
+
+/// Addresses from a column.
+///
+/// # Errors
+/// One is no address.
+pub fn split_addresses(text: &str) -> Result<Vec<SocketAddr>, RowError> {
+    let parse = |part: &str| part.parse().map_err(|_| RowError::Address(part.to_owned()));
+    text.split_ascii_whitespace().map(parse).collect()
+}
+
+/// A source from a column.
+///
+/// # Errors
+/// There is no such source.
+pub fn source(text: &str) -> Result<Source, RowError> {
+    let mut known = Source::ALL.into_iter();
+    let found = known.find(|source| source.as_str() == text);
+    found.ok_or_else(|| RowError::Source(text.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn every_source_has_a_column() {
+        for known in Source::ALL {
+            assert_eq!(source(known.as_str()), Ok(known));
+        }
+        assert_eq!(source("smoke"), Err(RowError::Source("smoke".into())));
+    }
+
+    proptest! {
+        #[test]
+        fn addresses_round_trip(addresses: Vec<SocketAddr>) {
+            // A flow label and a scope are no part of an address that others are told.
+            let plain: Vec<_> = addresses
+                .iter()
+                .map(|a| SocketAddr::new(a.ip(), a.port()))
+                .collect();
+            prop_assert_eq!(split_addresses(&join_addresses(&plain)), Ok(plain));
+        }
+
+        #[test]
+        fn garbage_is_a_typed_error_or_an_address(text in "\\PC{0,40}") {
+            if let Ok(addresses) = split_addresses(&text) {
+                prop_assert_eq!(split_addresses(&join_addresses(&addresses)), Ok(addresses));
+            }
+        }
+
+        #[test]
+        fn numbers_round_trip_or_are_refused(number: u64) {
+            match to_column(number) {
+                Ok(column) => prop_assert_eq!(from_column(column), Ok(number)),
+                Err(error) => prop_assert_eq!(error, RowError::Number(number.into())),
+            }
+        }
+    }
+}

@@ -1,0 +1,210 @@
+//! The clauses of the contract, and what a store promises, on a real SQLite file.
+
+#![allow(clippy::unwrap_used, reason = "a test panics where it fails")]
+
+use std::path::Path;
+
+use bytes::Bytes;
+use kukuri_conformance::{EventLog, probe, shutdown};
+use kukuri_contract::{
+    AuthorId, EndpointAddr, EndpointId, Factory, KnownPeers, LastSeq, Outlet, Post, Posts,
+    Remember, SavePost, Source, StoreError, StoreEvent, StorePort, TopicId, UnixMillis,
+};
+use kukuri_store::{Config, Deps, OpenError, SqliteStore};
+
+const TOPIC: TopicId = TopicId::from_bytes([0x70; 32]);
+const OTHER: TopicId = TopicId::from_bytes([0x71; 32]);
+const AUTHOR: AuthorId = AuthorId::from_bytes([1; 32]);
+
+async fn try_open(
+    dir: &Path,
+    config: Config,
+) -> Result<(StorePort, EventLog<StoreEvent>), OpenError> {
+    let (log, listener) = EventLog::new();
+    let deps = Deps {
+        data_dir: dir.to_owned(),
+        events: Outlet::new([listener]),
+    };
+    Ok((SqliteStore::spawn(config, deps).await?.port, log))
+}
+
+async fn open(dir: &Path) -> (StorePort, EventLog<StoreEvent>) {
+    try_open(dir, Config::default()).await.unwrap()
+}
+
+fn post(seq: u64, time: u64) -> Post {
+    Post {
+        topic: TOPIC,
+        author: AUTHOR,
+        seq,
+        time: UnixMillis(time),
+        body: Bytes::from(format!("post {seq}")),
+        envelope: Bytes::from(format!("signed post {seq}")),
+    }
+}
+
+fn all(topic: TopicId) -> Posts {
+    Posts {
+        topic,
+        since: UnixMillis(0),
+        limit: 1000,
+    }
+}
+
+fn peer(n: u8, seen_at: u64) -> Remember {
+    Remember {
+        topic: TOPIC,
+        peer: EndpointAddr {
+            id: EndpointId::from_bytes([n; 32]),
+            direct: vec![
+                "192.0.2.7:4433".parse().unwrap(),
+                "[2001:db8::7]:1".parse().unwrap(),
+            ],
+            relay: Some("https://relay.example/".into()),
+        },
+        source: Source::Rendezvous,
+        seen_at: UnixMillis(seen_at),
+    }
+}
+
+#[actix::test]
+async fn clauses_of_every_service() {
+    let dir = tempfile::tempdir().unwrap();
+    let (port, _log) = open(dir.path()).await;
+    probe(&port).await;
+    shutdown(&port).await;
+}
+
+#[actix::test]
+async fn posts_survive_a_restart_and_are_saved_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let (port, _log) = open(dir.path()).await;
+    assert!(port.save_post(SavePost(post(1, 50))).await.unwrap().new);
+    assert!(port.save_post(SavePost(post(2, 40))).await.unwrap().new);
+    let forged = Post {
+        body: Bytes::from_static(b"another"),
+        ..post(1, 60)
+    };
+    assert!(!port.save_post(SavePost(forged)).await.unwrap().new);
+    port.stop().await.unwrap();
+    let (port, _log) = open(dir.path()).await;
+    assert_eq!(
+        port.posts(all(TOPIC)).await.unwrap(),
+        [post(2, 40), post(1, 50)]
+    );
+    assert_eq!(port.posts(all(OTHER)).await.unwrap(), []);
+    let newest = Posts {
+        limit: 1,
+        ..all(TOPIC)
+    };
+    assert_eq!(port.posts(newest).await.unwrap(), [post(1, 50)]);
+    let since = Posts {
+        since: UnixMillis(41),
+        ..all(TOPIC)
+    };
+    assert_eq!(port.posts(since).await.unwrap(), [post(1, 50)]);
+    let last = |author| LastSeq {
+        topic: TOPIC,
+        author,
+    };
+    assert_eq!(port.last_seq(last(AUTHOR)).await.unwrap(), Some(2));
+    let nobody = AuthorId::from_bytes([9; 32]);
+    assert_eq!(port.last_seq(last(nobody)).await.unwrap(), None);
+}
+
+#[actix::test]
+async fn peers_are_bounded_and_the_last_seen_come_first() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = Config {
+        max_peers_per_topic: 2,
+        ..Config::default()
+    };
+    let (port, _log) = try_open(dir.path(), config).await.unwrap();
+    for (n, seen_at) in [(1, 10), (2, 30), (3, 20), (2, 5)] {
+        port.remember(peer(n, seen_at)).await.unwrap();
+    }
+    let known = KnownPeers {
+        topic: TOPIC,
+        limit: 10,
+    };
+    let peers = port.known_peers(known).await.unwrap();
+    let seen: Vec<_> = peers.iter().map(|p| (p.peer.id, p.seen_at.0)).collect();
+    assert_eq!(seen, [(peer(2, 0).peer.id, 30), (peer(3, 0).peer.id, 20)]);
+    assert_eq!(peers[0].peer, peer(2, 0).peer);
+    assert_eq!(peers[0].source, Source::Rendezvous);
+}
+
+#[actix::test]
+async fn writes_that_come_together_share_a_transaction() {
+    let dir = tempfile::tempdir().unwrap();
+    let (port, mut log) = open(dir.path()).await;
+    let writes = (1..=200).map(|seq| port.save_post(SavePost(post(seq, seq))));
+    for saved in futures_util::future::join_all(writes).await {
+        assert!(saved.unwrap().new);
+    }
+    let (mut commits, mut requests) = (0, 0);
+    for event in log.drain() {
+        if let StoreEvent::Committed { requests: n, .. } = event {
+            (commits, requests) = (commits + 1, requests + n);
+        }
+    }
+    assert_eq!(requests, 200);
+    assert!(commits < 100, "{commits} transactions for 200 writes");
+}
+
+#[actix::test]
+async fn one_bad_write_fails_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let (port, _log) = open(dir.path()).await;
+    // SQLite's numbers end at i64::MAX.
+    let seqs = [1, u64::MAX, 2];
+    let writes = seqs.map(|seq| port.save_post(SavePost(post(seq, 1))));
+    let [one, bad, two] = futures_util::future::join_all(writes)
+        .await
+        .try_into()
+        .unwrap();
+    assert!(one.unwrap().new && two.unwrap().new);
+    assert!(bad.unwrap_err().to_string().contains("out of range"));
+    assert_eq!(port.posts(all(TOPIC)).await.unwrap().len(), 2);
+}
+
+#[actix::test]
+async fn files_that_can_not_be_used_are_typed_errors() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("kukuri.db");
+
+    std::fs::write(&file, vec![7; 5000]).unwrap();
+    let error = try_open(dir.path(), Config::default()).await.unwrap_err();
+    let OpenError::Open { source, .. } = &error else {
+        panic!("{error}");
+    };
+    assert!(matches!(source, StoreError::Corrupt(_)), "{error}");
+
+    std::fs::remove_file(&file).unwrap();
+    let foreign = rusqlite::Connection::open(&file).unwrap();
+    foreign.execute_batch("CREATE TABLE t (x)").unwrap();
+    drop(foreign);
+    let error = try_open(dir.path(), Config::default()).await.unwrap_err();
+    assert!(matches!(error, OpenError::Foreign { .. }), "{error}");
+
+    std::fs::remove_file(&file).unwrap();
+    drop(open(dir.path()).await);
+    let newer = rusqlite::Connection::open(&file).unwrap();
+    newer.pragma_update(None, "user_version", 99).unwrap();
+    let error = try_open(dir.path(), Config::default()).await.unwrap_err();
+    assert!(
+        matches!(error, OpenError::Newer { found: 99, .. }),
+        "{error}"
+    );
+    assert!(error.to_string().contains("update kukuri"), "{error}");
+
+    let missing = try_open(&dir.path().join("missing"), Config::default()).await;
+    let error = missing.unwrap_err();
+    assert!(matches!(error, OpenError::Open { .. }), "{error}");
+    let config = Config {
+        max_batch: 0,
+        ..Config::default()
+    };
+    let error = SqliteStore::check(&config).unwrap_err().to_string();
+    assert!(error.contains("store.max_batch"), "{error}");
+}
