@@ -1,1 +1,56 @@
-//! Serverless peer discovery: find the peers of a topic on the Mainline DHT and gossip with them.
+//! Serverless peer discovery: find the other peers of a topic on the BitTorrent Mainline DHT, and
+//! gossip with them over iroh. No server, no account, no fixed place.
+//!
+//! A [`Node`] joins [`Topic`]s. Whoever joins the same topic (the same name and, for a secret
+//! topic, the same secret) becomes a neighbor; posts reach everybody.
+//!
+//! ```no_run
+//! use kukuri::{JoinOptions, Node, TopicEvent};
+//!
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! // Keeps its keys and posts in ./alice, and finds others through the public DHT.
+//! let node = Node::builder().data_dir("./alice").spawn().await?;
+//! println!("I am {}", node.info().endpoint);
+//!
+//! // A public topic: everybody who knows its name can take part. For a secret one, give
+//! // `secret: Some(..)`, made by `generate_secret` and read by `parse_secret`.
+//! let topic = node.join("tea".parse()?, JoinOptions::default()).await?;
+//!
+//! // Acknowledged once it is on disk; sent as soon as there is a neighbor.
+//! topic.post("Anybody here?").await?;
+//!
+//! let mut events = topic.events();
+//! while let Some(event) = events.next().await {
+//!     match event {
+//!         TopicEvent::Joined { source, after } => println!("first neighbor by {source}, {after:?}"),
+//!         TopicEvent::Post(post) => println!("{}: {:?}", post.author.short(), post.body),
+//!         TopicEvent::Verdict(verdict) => println!("{}", verdict.hint()),
+//!         _ => {}
+//!     }
+//! }
+//! node.shutdown().await;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! The node is made of actors that talk through [`kukuri_contract`] only; [`compose`] is the one
+//! list of the implementations in use.
+
+pub mod compose;
+mod config;
+pub mod core;
+mod error;
+mod node;
+
+pub use config::{CONFIG_FILE, Config, ENV_PREFIX, NodeConfig};
+pub use core::post::MAX_BODY_BYTES;
+pub use error::{Cause, ConfigError, PostError, ReadError, StartError, TopicError};
+pub use kukuri_contract as contract;
+pub use kukuri_contract::{
+    AuthorId, EndpointAddr, EndpointId, Source, TopicId, TopicName, TopicSecret, Verdict,
+};
+pub use kukuri_discovery::LocalDht;
+pub use kukuri_identity::{StoreChoice, format_secret, generate_secret, parse_secret};
+pub use node::{
+    JoinOptions, Node, NodeBuilder, NodeInfo, PostEvent, Topic, TopicEvent, TopicEvents, identity,
+};

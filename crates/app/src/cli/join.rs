@@ -1,0 +1,295 @@
+//! `kukuri join`: take part in a topic.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use kukuri::contract::MAX_DIRECT_ADDRESSES;
+use kukuri::{
+    Config, EndpointAddr, JoinOptions, Node, NodeInfo, Topic, TopicEvent, TopicSecret, Verdict,
+    parse_secret,
+};
+use serde_json::{Value, json};
+use tokio::sync::watch;
+
+use super::args::{JoinArgs, PeerArg};
+use super::output::Output;
+use super::{Failure, input, interrupted};
+
+/// With `--exit-after-input`: longest wait for a first neighbor to send to.
+const FIRST_NEIGHBOR: Duration = Duration::from_secs(30);
+/// With `--exit-after-input`: time for the last post to leave; gossip acknowledges nothing.
+const LINGER: Duration = Duration::from_secs(1);
+
+/// Runs the command.
+pub async fn run(args: JoinArgs, file: Option<&Path>, output: Output) -> Result<ExitCode, Failure> {
+    let config = Config::load(file, &args.overrides())?;
+    let secret = match &args.secret_file {
+        Some(file) => Some(read_secret(file)?),
+        None => None,
+    };
+    let public = secret.is_none();
+    let peers = resolve(&args.peer).await?;
+    let node = Node::builder().config(config).spawn().await?;
+    say_started(node.info(), output);
+    let options = JoinOptions { secret, peers };
+    let topic = node.join(args.topic.clone(), options).await?;
+    let kind = if public { "public" } else { "secret" };
+    output.note(format!(
+        "Joined the {kind} topic {:?}. Looking for peers; what you type is posted. Ctrl-C leaves.",
+        topic.name().as_str()
+    ));
+    let (joined, has_joined) = watch::channel(false);
+    let code = tokio::select! {
+        () = interrupted() => ExitCode::SUCCESS,
+        () = say_events(&topic, &joined, output) => ExitCode::SUCCESS,
+        code = post_lines(&topic, has_joined, args.exit_after_input, output) => code,
+    };
+    node.shutdown().await;
+    output.event(&json!({ "event": "stopped" }), "Left.");
+    Ok(code)
+}
+
+/// Why a secret can't be used.
+#[derive(Debug, thiserror::Error)]
+enum SecretFileError {
+    #[error("can't read the secret file {file}: {source}")]
+    Read {
+        file: PathBuf,
+        source: std::io::Error,
+    },
+    #[error("the secret in {file} can't be used: {source}")]
+    Parse { file: PathBuf, source: Failure },
+}
+
+fn read_secret(file: &Path) -> Result<TopicSecret, SecretFileError> {
+    let text = std::fs::read_to_string(file)
+        .map(zeroize::Zeroizing::new)
+        .map_err(|source| SecretFileError::Read {
+            file: file.to_owned(),
+            source,
+        })?;
+    parse_secret(&text).map_err(|error| SecretFileError::Parse {
+        file: file.to_owned(),
+        source: error.into(),
+    })
+}
+
+/// Why a peer can't be dialed.
+#[derive(Debug, thiserror::Error)]
+enum PeerError {
+    #[error(
+        "--peer {peer} names no host that can be found; check the name, or give its IP address"
+    )]
+    NoSuchHost {
+        peer: PeerArg,
+        source: std::io::Error,
+    },
+    #[error("--peer {peer} names a host without addresses; give its IP address")]
+    NoAddress { peer: PeerArg },
+}
+
+/// Looks up the hosts of peers.
+async fn resolve(peers: &[PeerArg]) -> Result<Vec<EndpointAddr>, PeerError> {
+    let mut resolved = Vec::with_capacity(peers.len());
+    for peer in peers {
+        let found = tokio::net::lookup_host(&peer.address).await;
+        let found = found.map_err(|source| PeerError::NoSuchHost {
+            peer: peer.clone(),
+            source,
+        })?;
+        let direct: Vec<_> = found.take(MAX_DIRECT_ADDRESSES).collect();
+        if direct.is_empty() {
+            return Err(PeerError::NoAddress { peer: peer.clone() });
+        }
+        resolved.push(EndpointAddr {
+            id: peer.id,
+            direct,
+            relay: None,
+        });
+    }
+    Ok(resolved)
+}
+
+fn say_started(info: &NodeInfo, output: Output) {
+    let event = json!({
+        "event": "started",
+        "endpoint_id": info.endpoint,
+        "author": info.author,
+        "bound": info.bound,
+        "addresses": info.advertised.direct,
+        "hello": info.hello,
+        "metrics": info.http,
+        "store": info.secret_store,
+        "store_note": info.secret_store_note,
+        "data_dir": info.data_dir,
+    });
+    let bound: Vec<_> = info.bound.iter().map(ToString::to_string).collect();
+    let mut text = format!(
+        "endpoint  {}\nauthor    {}\nlistens   {}\nkeys in   {}\ndata in   {}",
+        info.endpoint,
+        info.author,
+        bound.join(", "),
+        info.secret_store_note,
+        info.data_dir.display(),
+    );
+    if let Some(http) = info.http {
+        text.push_str(&format!("\nmetrics   http://{http}/metrics"));
+    }
+    output.event(&event, text);
+}
+
+async fn say_events(topic: &Topic, joined: &watch::Sender<bool>, output: Output) {
+    let mut events = topic.events();
+    while let Some(event) = events.next().await {
+        if matches!(event, TopicEvent::Joined { .. }) {
+            joined.send_replace(true);
+        }
+        if let Some((json, text)) = describe(topic, &event) {
+            output.event(&json, text);
+        }
+    }
+}
+
+fn describe(topic: &Topic, event: &TopicEvent) -> Option<(Value, String)> {
+    let said = match event {
+        TopicEvent::Joined { source, after } => {
+            let (name, after_ms) = (topic.name().as_str(), after.as_millis() as u64);
+            (
+                json!({ "event": "joined", "topic": name, "source": source, "after_ms": after_ms }),
+                format!("* first neighbor after {after_ms} ms, found by {source}"),
+            )
+        }
+        TopicEvent::NeighborUp {
+            endpoint,
+            neighbors,
+        } => (
+            json!({ "event": "neighbor_up", "endpoint_id": endpoint, "neighbors": neighbors }),
+            format!("* neighbor {} came ({neighbors} now)", endpoint.short()),
+        ),
+        TopicEvent::NeighborDown {
+            endpoint,
+            neighbors,
+        } => (
+            json!({ "event": "neighbor_down", "endpoint_id": endpoint, "neighbors": neighbors }),
+            format!("* neighbor {} went ({neighbors} now)", endpoint.short()),
+        ),
+        TopicEvent::Post(post) => {
+            let body = String::from_utf8_lossy(&post.body);
+            (
+                json!({
+                    "event": "post",
+                    "author": post.author,
+                    "seq": post.seq,
+                    "time_ms": post.time,
+                    "body": body,
+                }),
+                format!("<{}> {}", post.author.short(), printable(&body)),
+            )
+        }
+        // `joined` and `neighbor_up` have said so already.
+        TopicEvent::Verdict(Verdict::Joined { .. }) => return None,
+        TopicEvent::Verdict(verdict) => (
+            json!({ "event": "verdict", "outcome": verdict.as_str(), "hint": verdict.hint() }),
+            format!("! {}", verdict.hint()),
+        ),
+        TopicEvent::Lagged(missed) => (
+            json!({ "event": "lagged", "missed": missed }),
+            format!("! {missed} events were missed: this reader is too slow"),
+        ),
+        _ => return None,
+    };
+    Some(said)
+}
+
+/// A body as it may go to a terminal: without control characters, which could drive it.
+fn printable(body: &str) -> String {
+    let visible = |c: char| if c.is_control() { '\u{fffd}' } else { c };
+    body.chars().map(visible).collect()
+}
+
+/// Posts each line of the input. Returns only when it is time to leave.
+async fn post_lines(
+    topic: &Topic,
+    mut joined: watch::Receiver<bool>,
+    exit_after_input: bool,
+    output: Output,
+) -> ExitCode {
+    let mut lines = input::lines();
+    let mut code = ExitCode::SUCCESS;
+    while let Some(line) = lines.recv().await {
+        match topic.post(line).await {
+            Ok(seq) => {
+                if output.is_json() {
+                    output.event(&json!({ "event": "posted", "seq": seq }), "");
+                }
+            }
+            Err(error) => {
+                code = ExitCode::FAILURE;
+                output.event(
+                    &json!({ "event": "post_failed", "message": error.to_string() }),
+                    format!("! not posted: {error}"),
+                );
+            }
+        }
+    }
+    if !exit_after_input {
+        std::future::pending::<()>().await;
+    }
+    let neighbor = joined.wait_for(|joined| *joined);
+    match tokio::time::timeout(FIRST_NEIGHBOR, neighbor).await {
+        Ok(_) => {
+            tokio::time::sleep(LINGER).await;
+            code
+        }
+        Err(_) => {
+            output.event(
+                &json!({ "event": "unsent", "message": "no neighbor to send to" }),
+                "! nobody was there to send to; the posts are in the store",
+            );
+            ExitCode::FAILURE
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn posts_can_not_drive_the_terminal() {
+        assert_eq!(printable("a\u{1b}[2Jb\r"), "a\u{fffd}[2Jb\u{fffd}");
+    }
+
+    #[tokio::test]
+    async fn hosts_of_peers_are_looked_up() {
+        let id = "ab".repeat(32);
+        let peer = |host: &str| format!("{id}@{host}").parse::<PeerArg>().unwrap();
+        let found = resolve(&[peer("127.0.0.1:7"), peer("[::1]:8")])
+            .await
+            .unwrap();
+        assert_eq!(found[0].direct, ["127.0.0.1:7".parse().unwrap()]);
+        assert_eq!(found[1].direct, ["[::1]:8".parse().unwrap()]);
+        let error = resolve(&[peer("no-such-host.invalid:7")])
+            .await
+            .unwrap_err();
+        assert!(
+            error.to_string().contains("no-such-host.invalid"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn a_bad_secret_file_names_the_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("tea.secret");
+        let missing = read_secret(&file).unwrap_err().to_string();
+        assert!(missing.contains("tea.secret"), "{missing}");
+        std::fs::write(&file, "\n").unwrap();
+        let empty = read_secret(&file).unwrap_err().to_string();
+        assert!(
+            empty.contains("tea.secret"),
+            "an empty secret is no public topic: {empty}"
+        );
+    }
+}

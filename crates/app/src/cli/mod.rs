@@ -1,0 +1,93 @@
+//! The command line: what can be asked, and how it is answered.
+
+mod args;
+mod config;
+mod demo;
+mod id;
+mod input;
+mod join;
+mod output;
+mod testnet;
+mod topic;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use tracing_subscriber::EnvFilter;
+
+use args::{Cli, Command};
+use output::Output;
+
+/// What a command fails with: anything that says what was wrong.
+type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+/// Log events that are shown unless KUKURI_LOG says otherwise: what the user can act on.
+const DEFAULT_LOG: &str = "error,kukuri=warn";
+
+/// Runs the command line and says how it went: 0 all right, 1 failed, 2 wrong usage.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    start_log(cli.log.as_deref());
+    let output = Output::new(cli.json);
+    match run(cli, output) {
+        Ok(code) => code,
+        Err(failure) => {
+            output.failure(&failure);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(cli: Cli, output: Output) -> Result<ExitCode, Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()?;
+    let config_file = cli.config.as_deref();
+    let code = runtime.block_on(async {
+        match cli.command {
+            Command::Demo(args) => demo::run(args, output).await,
+            Command::Testnet(args) => testnet::run(args, output).await,
+            Command::Join(args) => join::run(*args, config_file, output).await,
+            Command::Id(args) => id::run(args, config_file, output).await,
+            Command::Topic(args) => topic::run(args, output),
+            Command::Config(args) => config::run(args, config_file, output),
+        }
+    });
+    // Standard input may still be read by a thread that nothing can interrupt.
+    runtime.shutdown_background();
+    code
+}
+
+fn start_log(filter: Option<&str>) {
+    let filter = EnvFilter::try_new(filter.unwrap_or(DEFAULT_LOG)).unwrap_or_else(|error| {
+        eprintln!("warning: the log filter is wrong ({error}); using {DEFAULT_LOG:?}");
+        EnvFilter::new(DEFAULT_LOG)
+    });
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(output::colors(&std::io::stderr()))
+        .init();
+}
+
+/// Waits for Ctrl-C or SIGTERM.
+async fn interrupted() {
+    let ctrl_c = async {
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    };
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
+            tokio::select! {
+                () = ctrl_c => {}
+                _ = terminate.recv() => {}
+            }
+            return;
+        }
+    }
+    ctrl_c.await;
+}

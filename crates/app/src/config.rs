@@ -1,0 +1,131 @@
+//! The whole config: defaults, then a file, then `KUKURI_*` variables, then flags.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use directories::ProjectDirs;
+use figment::Figment;
+use figment::providers::{Env, Format, Serialized, Toml};
+use kukuri_contract::Factory;
+use serde::{Deserialize, Serialize};
+
+use crate::compose::{Discovery, Gossip, Identity, Metrics, Store};
+use crate::error::ConfigError;
+
+/// Name of the config file in the data directory.
+pub const CONFIG_FILE: &str = "kukuri.toml";
+/// Prefix of environment variables; `__` separates sections: `KUKURI_GOSSIP__BIND`.
+pub const ENV_PREFIX: &str = "KUKURI_";
+
+/// The config of a node.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// The node itself.
+    pub node: NodeConfig,
+    /// Keys and secrets.
+    pub identity: <Identity as Factory>::Config,
+    /// How peers are found.
+    pub discovery: <Discovery as Factory>::Config,
+    /// Transport and swarm.
+    pub gossip: <Gossip as Factory>::Config,
+    /// What survives a restart.
+    pub store: <Store as Factory>::Config,
+    /// Series about the node.
+    pub metrics: <Metrics as Factory>::Config,
+}
+
+/// The node itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct NodeConfig {
+    /// Where identity, database and lock are. Empty: the platform's data directory.
+    pub data_dir: Option<PathBuf>,
+    /// Where `/metrics`, `/healthz` and `/readyz` are served, over plain HTTP. Empty: nowhere.
+    pub http: Option<SocketAddr>,
+    /// Threads for the network. 2: a node is waiting most of the time.
+    pub worker_threads: usize,
+    /// Events of a topic that wait for a slow subscriber; beyond, it misses the oldest.
+    pub event_buffer: usize,
+}
+
+impl Default for NodeConfig {
+    fn default() -> Self {
+        Self {
+            data_dir: None,
+            http: None,
+            worker_threads: 2,
+            event_buffer: 1024,
+        }
+    }
+}
+
+impl Config {
+    /// Reads the config: defaults, the file, the environment, then `flags`.
+    ///
+    /// A file that was named must be there; the one in the data directory may be missing.
+    ///
+    /// # Errors
+    /// Names the field, where its value came from, and what is wrong.
+    pub fn load(file: Option<&Path>, flags: &impl Serialize) -> Result<Self, ConfigError> {
+        let mut figment = Figment::from(Serialized::defaults(Self::default()));
+        match file {
+            Some(file) if !file.exists() => return Err(ConfigError::NoFile(file.to_owned())),
+            Some(file) => figment = figment.merge(Toml::file_exact(file)),
+            None => {
+                if let Some(dir) = default_data_dir() {
+                    figment = figment.merge(Toml::file_exact(dir.join(CONFIG_FILE)));
+                }
+            }
+        }
+        let config: Self = figment
+            .merge(
+                Env::prefixed(ENV_PREFIX)
+                    .split("__")
+                    .ignore(&["config", "log"]),
+            )
+            .merge(Serialized::defaults(flags))
+            .extract()
+            .map_err(|error| ConfigError::Read(Box::new(error)))?;
+        config.check()?;
+        Ok(config)
+    }
+
+    /// Checks the config as far as that is possible without side effects.
+    ///
+    /// # Errors
+    /// The first section that is wrong, with the reason.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        let Self {
+            node,
+            identity,
+            discovery,
+            gossip,
+            store,
+            metrics,
+        } = self;
+        if node.worker_threads == 0 || node.event_buffer == 0 {
+            return Err(ConfigError::Node(
+                "node.worker_threads and node.event_buffer must be at least 1",
+            ));
+        }
+        Identity::check(identity).map_err(ConfigError::section)?;
+        Discovery::check(discovery).map_err(ConfigError::section)?;
+        Gossip::check(gossip).map_err(ConfigError::section)?;
+        Store::check(store).map_err(ConfigError::section)?;
+        Metrics::check(metrics).map_err(ConfigError::section)
+    }
+
+    /// The data directory in use.
+    ///
+    /// # Errors
+    /// None is set, and the platform names none.
+    pub fn data_dir(&self) -> Result<PathBuf, ConfigError> {
+        let dir = self.node.data_dir.clone().or_else(default_data_dir);
+        dir.ok_or(ConfigError::NoDataDir)
+    }
+}
+
+fn default_data_dir() -> Option<PathBuf> {
+    ProjectDirs::from("", "", "kukuri").map(|dirs| dirs.data_dir().to_owned())
+}

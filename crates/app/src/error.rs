@@ -1,0 +1,153 @@
+//! What can go wrong with a node, and what to do.
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use kukuri_contract::{
+    AddTopicError, CallError, DiscoverError, JoinError, SetAddressError, SignError, StoreError,
+    TopicKeysError,
+};
+
+use crate::core::post::MAX_BODY_BYTES;
+
+/// A cause of any kind.
+pub type Cause = Box<dyn std::error::Error + Send + Sync>;
+
+/// Why a config can't be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// The file that was named is not there.
+    #[error("there is no config file {0}")]
+    NoFile(PathBuf),
+    /// A value can't be read.
+    #[error("the config can't be read: {0}")]
+    Read(#[source] Box<figment::Error>),
+    /// A value of the section `node` is wrong.
+    #[error("{0}")]
+    Node(&'static str),
+    /// A value of another section is wrong.
+    #[error("{0}")]
+    Section(#[source] Cause),
+    /// There is no data directory.
+    #[error("this platform names no data directory; give one with --data-dir")]
+    NoDataDir,
+}
+
+impl ConfigError {
+    pub(crate) fn section(cause: impl std::error::Error + Send + Sync + 'static) -> Self {
+        Self::Section(Box::new(cause))
+    }
+}
+
+/// Why a node does not start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// The config is wrong.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The data directory can't be made or written.
+    #[error("can't use the data directory {dir}: {source}; check its permissions")]
+    DataDir {
+        /// The directory.
+        dir: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// Another node runs on the data directory.
+    #[error(
+        "another node runs on the data directory {0}; stop it, or give this one its own with \
+         --data-dir"
+    )]
+    DataDirInUse(PathBuf),
+    /// A service does not start.
+    #[error("{service} does not start: {source}")]
+    Service {
+        /// Which.
+        service: &'static str,
+        /// Why.
+        source: Cause,
+    },
+    /// The HTTP port can't be bound.
+    #[error("can't serve metrics at {address}: {source}; choose another address with --metrics")]
+    Http {
+        /// The address.
+        address: SocketAddr,
+        /// Why.
+        source: io::Error,
+    },
+    /// The node's thread can't be started.
+    #[error("can't start the node's threads: {0}")]
+    Thread(#[source] io::Error),
+    /// The node ended while it started.
+    #[error("the node ended while it started; the log says why")]
+    Ended,
+}
+
+/// Why a topic is not joined.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TopicError {
+    /// The identity service refused, or did not answer.
+    #[error(transparent)]
+    Identity(#[from] CallError<AddTopicError>),
+    /// The gossip service refused, or did not answer.
+    #[error(transparent)]
+    Gossip(#[from] CallError<JoinError>),
+    /// The discovery service refused, or did not answer.
+    #[error(transparent)]
+    Discovery(#[from] CallError<DiscoverError>),
+    /// The store can't tell which numbers were used.
+    #[error(transparent)]
+    Store(#[from] CallError<StoreError>),
+    /// The node's addresses don't fit a record.
+    #[error(transparent)]
+    Address(#[from] CallError<SetAddressError>),
+    /// The topic is open already.
+    #[error("this node has joined the topic already")]
+    AlreadyJoined,
+    /// The node is stopping.
+    #[error("the node is stopping")]
+    Stopping,
+}
+
+/// Why a post was not accepted. An accepted post is in the store.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PostError {
+    /// Too long.
+    #[error("a post has at most {MAX_BODY_BYTES} bytes, this one has {0}")]
+    TooLong(usize),
+    /// The topic was left.
+    #[error("the topic was left")]
+    NotJoined,
+    /// The identity service did not sign.
+    #[error(transparent)]
+    Sign(#[from] CallError<SignError>),
+    /// The identity service gave no key to seal with.
+    #[error(transparent)]
+    Keys(#[from] CallError<TopicKeysError>),
+    /// The store did not take it.
+    #[error(transparent)]
+    Store(#[from] CallError<StoreError>),
+    /// Too many posts wait for the first neighbor.
+    #[error("too many posts wait for the first neighbor; try again when there is one")]
+    TooManyUnsent,
+    /// The operating system gives no randomness.
+    #[error("the operating system gives no randomness: {0}")]
+    NoRandomness(getrandom::Error),
+    /// The node is stopping.
+    #[error("the node is stopping")]
+    Stopping,
+}
+
+/// Why stored posts can't be read.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReadError {
+    /// The store refused, or did not answer.
+    #[error(transparent)]
+    Store(#[from] CallError<StoreError>),
+}

@@ -1,0 +1,335 @@
+//! Sending and receiving posts.
+//!
+//! Out: sign, store, seal, broadcast; the post is acknowledged once it is in the store. In: open,
+//! verify, store, deliver; each drop is counted by its reason.
+
+use actix::{
+    ActorFutureExt, AsyncContext, Context, Handler, Message, ResponseActFuture, WrapFuture,
+};
+use bytes::Bytes;
+use kukuri_contract::{
+    Broadcast, Epoch, KeyBytes, NodeEvent, Post, PostDrop, SavePost, Sign, SignRequest, TopicId,
+    TopicKeys, UnixMillis,
+};
+
+use crate::compose::Ports;
+use crate::core::post::{self, MAX_BODY_BYTES, Packet};
+use crate::core::topic::MAX_UNSENT;
+use crate::error::PostError;
+use crate::node::actor::NodeActor;
+use crate::node::handle::{PostEvent, TopicEvent};
+
+/// Broadcasts that wait to be verified; beyond, they are dropped and counted.
+const INBOX: usize = 4096;
+/// Broadcasts that are verified and stored at once: fewer than the store's port admits, so that
+/// own posts always find room.
+const RECEIVING: usize = 128;
+/// Posts sealed for an epoch further ahead than this are not from our time.
+const MAX_EPOCHS_AHEAD: u64 = 2;
+
+/// Posts to a topic; the reply is the post's number.
+#[derive(Message)]
+#[rtype(result = "Result<u64, PostError>")]
+pub struct SendPost {
+    pub topic: TopicId,
+    pub body: Bytes,
+}
+
+/// A post on its way out: stored, and ready to be broadcast.
+struct Outgoing {
+    payload: Bytes,
+    epoch: Epoch,
+    seal_key: Option<KeyBytes>,
+}
+
+impl Handler<SendPost> for NodeActor {
+    type Result = ResponseActFuture<Self, Result<u64, PostError>>;
+
+    fn handle(&mut self, request: SendPost, _: &mut Self::Context) -> Self::Result {
+        let SendPost { topic, body } = request;
+        let begun = self.begin_post(topic, &body);
+        let (seq, write) = match begun {
+            Ok(begun) => begun,
+            Err(error) => return Box::pin(async { Err(error) }.into_actor(self)),
+        };
+        let then = write.into_actor(self).map(move |written, actor, ctx| {
+            let Some(open) = actor.topics.get_mut(&topic) else {
+                return written.map(|_| seq);
+            };
+            match written {
+                Ok(outgoing) => {
+                    open.state.put_seal_key(outgoing.epoch, outgoing.seal_key);
+                    actor.emit(NodeEvent::PostSent);
+                    actor.broadcast(topic, outgoing.payload, ctx);
+                    Ok(seq)
+                }
+                Err(error) => {
+                    open.state.return_seq(seq);
+                    Err(error)
+                }
+            }
+        });
+        Box::pin(then)
+    }
+}
+
+impl NodeActor {
+    // --- out ---
+
+    fn begin_post(
+        &mut self,
+        topic: TopicId,
+        body: &Bytes,
+    ) -> Result<
+        (
+            u64,
+            impl Future<Output = Result<Outgoing, PostError>> + use<>,
+        ),
+        PostError,
+    > {
+        if body.len() > MAX_BODY_BYTES {
+            return Err(PostError::TooLong(body.len()));
+        }
+        let wired = self.wired.as_ref().ok_or(PostError::Stopping)?;
+        let open = self.topics.get_mut(&topic).ok_or(PostError::NotJoined)?;
+        if open.state.unsent() >= MAX_UNSENT {
+            return Err(PostError::TooManyUnsent);
+        }
+        let now = self.clock.now();
+        let epoch = Epoch::at(now);
+        let seq = open.state.take_seq();
+        let known_key = open.state.seal_key(epoch).map(|key| key.cloned());
+        let draft = Draft {
+            topic,
+            author: wired.identity.author,
+            seq,
+            time: now,
+            body: body.clone(),
+            secret: open.secret,
+            known_key,
+        };
+        Ok((seq, draft.write(wired.ports.clone())))
+    }
+
+    /// Sends now, or keeps it until there is a neighbor.
+    fn broadcast(&mut self, topic: TopicId, payload: Bytes, ctx: &mut Context<Self>) {
+        let (Some(ports), Some(open)) = (self.ports(), self.topics.get_mut(&topic)) else {
+            return;
+        };
+        if open.state.neighbors() == 0 {
+            self.keep_unsent(topic, payload);
+            return;
+        }
+        let request = Broadcast {
+            topic,
+            payload: payload.clone(),
+        };
+        let sent = async move { ports.gossip.broadcast(request).await };
+        let then = sent.into_actor(self).map(move |sent, actor, ctx| {
+            if let Err(error) = sent {
+                tracing::debug!(?topic, %error, "post not sent yet");
+                actor.keep_unsent(topic, payload);
+                actor.send_later(topic, ctx);
+            }
+        });
+        ctx.spawn(then);
+    }
+
+    fn keep_unsent(&mut self, topic: TopicId, payload: Bytes) {
+        let open = self.topics.get_mut(&topic);
+        if open.is_some_and(|open| !open.state.keep_unsent(payload)) {
+            self.drop_post(PostDrop::Overload);
+        }
+    }
+
+    pub(super) fn send_unsent(&mut self, topic: TopicId, ctx: &mut Context<Self>) {
+        let open = self.topics.get_mut(&topic);
+        let unsent = open
+            .map(|open| open.state.take_unsent())
+            .unwrap_or_default();
+        for payload in unsent {
+            self.broadcast(topic, payload, ctx);
+        }
+    }
+
+    // --- in ---
+
+    pub(super) fn received(&mut self, topic: TopicId, payload: Bytes, ctx: &mut Context<Self>) {
+        if self.inbox.len() >= INBOX {
+            self.drop_post(PostDrop::Overload);
+            return;
+        }
+        self.inbox.push_back((topic, payload));
+        self.work_off_inbox(ctx);
+    }
+
+    fn work_off_inbox(&mut self, ctx: &mut Context<Self>) {
+        while self.receiving < RECEIVING {
+            let Some((topic, payload)) = self.inbox.pop_front() else {
+                return;
+            };
+            let (Some(ports), Some(open)) = (self.ports(), self.topics.get(&topic)) else {
+                continue;
+            };
+            let now = self.clock.now();
+            let packet = match accept(&payload, open.secret, now) {
+                Ok(packet) => packet,
+                Err(reason) => {
+                    self.drop_post(reason);
+                    continue;
+                }
+            };
+            let known_key = match &packet {
+                Packet::Clear(_) => None,
+                Packet::Sealed { epoch, .. } => open.state.seal_key(*epoch).flatten().cloned(),
+            };
+            self.receiving += 1;
+            let stored = receive(ports, topic, packet, known_key, now);
+            let then = stored.into_actor(self).map(move |stored, actor, ctx| {
+                actor.receiving -= 1;
+                match stored {
+                    Ok(incoming) => actor.deliver(incoming, now),
+                    Err(reason) => actor.drop_post(reason),
+                }
+                actor.work_off_inbox(ctx);
+            });
+            ctx.spawn(then);
+        }
+    }
+
+    fn deliver(&mut self, incoming: Incoming, now: UnixMillis) {
+        let Incoming { post, seal_key } = incoming;
+        let topic = post.topic;
+        let me = self.wired.as_ref().map(|wired| wired.identity.author);
+        if let Some(open) = self.topics.get_mut(&topic) {
+            if let Some((epoch, key)) = seal_key {
+                open.state.put_seal_key(epoch, Some(key));
+            }
+            if Some(post.author) == me {
+                open.state.own_seq_seen(post.seq);
+            }
+        }
+        let after = std::time::Duration::from_millis(now.0.saturating_sub(post.time.0));
+        self.emit(NodeEvent::PostReceived { after });
+        self.tell(topic, TopicEvent::Post(PostEvent::from(post)));
+    }
+}
+
+/// What an own post is made of.
+struct Draft {
+    topic: TopicId,
+    author: kukuri_contract::AuthorId,
+    seq: u64,
+    time: UnixMillis,
+    body: Bytes,
+    secret: bool,
+    /// The key of the epoch, if it was asked for before.
+    known_key: Option<Option<KeyBytes>>,
+}
+
+impl Draft {
+    /// Signs, seals and stores the post.
+    async fn write(self, ports: Ports) -> Result<Outgoing, PostError> {
+        let topic = self.topic;
+        let epoch = Epoch::at(self.time);
+        let seal_key = match self.known_key {
+            Some(key) => key,
+            None if !self.secret => None,
+            None => {
+                ports
+                    .identity
+                    .topic_keys(TopicKeys { topic, epoch })
+                    .await?
+                    .post_seal
+            }
+        };
+        let unsigned = post::unsigned(self.author, self.seq, self.time, &self.body);
+        let request = SignRequest::Post {
+            topic,
+            envelope: unsigned.clone(),
+        };
+        let signature = ports.identity.sign(Sign(request)).await?;
+        let envelope = post::finish(unsigned, &signature);
+        let payload = match &seal_key {
+            None => post::clear(&envelope),
+            Some(key) => {
+                let mut nonce = [0; 24];
+                getrandom::fill(&mut nonce).map_err(PostError::NoRandomness)?;
+                post::seal(&envelope, topic, epoch, key, nonce)
+            }
+        };
+        let post = Post {
+            topic,
+            author: self.author,
+            seq: self.seq,
+            time: self.time,
+            body: self.body,
+            envelope,
+        };
+        ports.store.save_post(SavePost(post)).await?;
+        Ok(Outgoing {
+            payload,
+            epoch,
+            seal_key,
+        })
+    }
+}
+
+/// A post that was verified and stored.
+struct Incoming {
+    post: Post,
+    /// The key that opened it, to be kept.
+    seal_key: Option<(Epoch, KeyBytes)>,
+}
+
+/// Checks what can be checked without keys.
+fn accept(payload: &Bytes, secret: bool, now: UnixMillis) -> Result<Packet, PostDrop> {
+    let packet = Packet::parse(payload)?;
+    match &packet {
+        Packet::Clear(_) if secret => Err(PostDrop::WrongKind),
+        Packet::Sealed { .. } if !secret => Err(PostDrop::WrongKind),
+        Packet::Sealed { epoch, .. } if epoch.0 > Epoch::at(now).0 + MAX_EPOCHS_AHEAD => {
+            Err(PostDrop::Future)
+        }
+        _ => Ok(packet),
+    }
+}
+
+/// Opens, verifies and stores a post.
+async fn receive(
+    ports: Ports,
+    topic: TopicId,
+    packet: Packet,
+    known_key: Option<KeyBytes>,
+    now: UnixMillis,
+) -> Result<Incoming, PostDrop> {
+    let (envelope, seal_key) = match packet {
+        Packet::Clear(envelope) => (envelope, None),
+        Packet::Sealed {
+            epoch,
+            nonce,
+            sealed,
+        } => {
+            let key = match known_key {
+                Some(key) => key,
+                None => {
+                    let keys = ports.identity.topic_keys(TopicKeys { topic, epoch }).await;
+                    let key = keys.map_err(|_| PostDrop::Overload)?.post_seal;
+                    key.ok_or(PostDrop::WrongKind)?
+                }
+            };
+            let envelope = post::open(&sealed, nonce, topic, epoch, &key)?;
+            (envelope, Some((epoch, key)))
+        }
+    };
+    let post = post::verify(topic, &envelope, now)?;
+    let saved = ports.store.save_post(SavePost(post.clone())).await;
+    match saved {
+        Ok(saved) if saved.new => Ok(Incoming { post, seal_key }),
+        Ok(_) => Err(PostDrop::Duplicate),
+        Err(error) => {
+            tracing::debug!(%error, "post not stored");
+            Err(PostDrop::NotStored)
+        }
+    }
+}
