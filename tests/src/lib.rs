@@ -1,1 +1,266 @@
-//! Whole-node tests: real processes against a real DHT.
+//! Whole-node tests: real processes against a real DHT, all on loopback.
+//!
+//! [`Process`] runs the binary `kukuri` and lets a test wait for the events that it prints.
+
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// Longest wait for anything: generous, because waiting for a condition costs its time only when
+/// the test fails.
+pub const DEADLINE: Duration = Duration::from_secs(120);
+
+/// A running `kukuri`. Killed when dropped.
+pub struct Process {
+    child: Child,
+    input: Option<ChildStdin>,
+    events: Receiver<Value>,
+    seen: Vec<Value>,
+    errors: PathBuf,
+    _dir: TempDir,
+}
+
+impl Process {
+    /// Starts `kukuri ARGS --json`, with its secrets in files and no settings but these.
+    ///
+    /// # Panics
+    /// When it can't be started.
+    pub fn start(args: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Self {
+        let dir = TempDir::with_prefix("kukuri-test-").expect("a temporary directory");
+        let errors = dir.path().join("stderr");
+        let mut child = Command::new(binary())
+            .args(args)
+            .arg("--json")
+            .env_clear()
+            .envs(std::env::vars_os().filter(|(name, _)| name == "PATH"))
+            .env("HOME", dir.path())
+            .env("KUKURI_IDENTITY__STORE", "file")
+            .env("RUST_BACKTRACE", "1")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(File::create(&errors).expect("a file for standard error"))
+            .spawn()
+            .expect("the binary starts");
+        let output = child.stdout.take().expect("standard output is piped");
+        let (tx, events) = mpsc::channel();
+        thread::spawn(move || {
+            for line in BufReader::new(output).lines().map_while(Result::ok) {
+                let event = serde_json::from_str(&line).expect("each line is a JSON object");
+                if tx.send(event).is_err() {
+                    return;
+                }
+            }
+        });
+        Self {
+            input: child.stdin.take(),
+            child,
+            events,
+            seen: Vec::new(),
+            errors,
+            _dir: dir,
+        }
+    }
+
+    /// Waits for an event that fits; those before it are kept in [`seen`](Self::seen).
+    ///
+    /// # Panics
+    /// When none comes in time, or the process ends before.
+    pub fn wait_for(&mut self, name: &str, fits: impl Fn(&Value) -> bool) -> Value {
+        let deadline = Instant::now() + DEADLINE;
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let event = match self.events.recv_timeout(left) {
+                Ok(event) => event,
+                Err(RecvTimeoutError::Timeout) => self.fail(&format!("no {name:?} in time")),
+                Err(RecvTimeoutError::Disconnected) => {
+                    self.fail(&format!("ended without {name:?}"))
+                }
+            };
+            self.seen.push(event.clone());
+            if event["event"] == name && fits(&event) {
+                return event;
+            }
+        }
+    }
+
+    /// Waits for the next event of a name.
+    ///
+    /// # Panics
+    /// As [`wait_for`](Self::wait_for).
+    pub fn next(&mut self, name: &str) -> Value {
+        self.wait_for(name, |_| true)
+    }
+
+    /// Waits for a post with this body.
+    ///
+    /// # Panics
+    /// As [`wait_for`](Self::wait_for).
+    pub fn post(&mut self, body: &str) -> Value {
+        self.wait_for("post", |event| event["body"] == body)
+    }
+
+    /// All events that have come until now.
+    pub fn seen(&mut self) -> &[Value] {
+        self.seen.extend(self.events.try_iter());
+        &self.seen
+    }
+
+    /// Types a line.
+    ///
+    /// # Panics
+    /// When the process does not listen any more.
+    pub fn say(&mut self, line: &str) {
+        let input = self.input.as_mut().expect("the input is open");
+        writeln!(input, "{line}").expect("the process reads its input");
+    }
+
+    /// Ends the input.
+    pub fn end_input(&mut self) {
+        self.input = None;
+    }
+
+    /// Sends a signal.
+    ///
+    /// # Panics
+    /// When there is no such process any more.
+    pub fn signal(&self, signal: Signal) {
+        let pid = Pid::from_raw(self.child.id().try_into().expect("a pid is an i32"));
+        kill(pid, signal).expect("the process is there");
+    }
+
+    /// Waits until the process has ended, and says how.
+    ///
+    /// # Panics
+    /// When it does not end in time.
+    pub fn ended(&mut self) -> ExitStatus {
+        let deadline = Instant::now() + DEADLINE;
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            match self.events.recv_timeout(left) {
+                Ok(event) => self.seen.push(event),
+                Err(RecvTimeoutError::Timeout) => self.fail("does not end"),
+                // Its standard output is closed: it is ending.
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
+        }
+        self.child.wait().expect("a child can be waited for")
+    }
+
+    /// What the process wrote to standard error.
+    pub fn errors(&self) -> String {
+        std::fs::read_to_string(&self.errors).unwrap_or_default()
+    }
+
+    fn fail(&self, what: &str) -> ! {
+        let seen: Vec<_> = self.seen.iter().map(ToString::to_string).collect();
+        panic!(
+            "{what}; seen:\n{}\nerrors:\n{}",
+            seen.join("\n"),
+            self.errors()
+        );
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ended = self.child.kill();
+        let _ended = self.child.wait();
+        if thread::panicking() {
+            eprintln!("a kukuri's standard error:\n{}", self.errors());
+        }
+    }
+}
+
+/// A local DHT in a process of its own.
+pub struct Dht {
+    _process: Process,
+    bootstrap: String,
+}
+
+impl Dht {
+    /// Starts so many DHT nodes.
+    ///
+    /// # Panics
+    /// When they don't start.
+    pub fn start(nodes: usize) -> Self {
+        let mut process = Process::start(["testnet", "--nodes", &nodes.to_string()]);
+        let ready = process.next("ready");
+        assert_eq!(ready["nodes"], nodes);
+        let bootstrap = ready["bootstrap"].as_str().expect("an address").to_owned();
+        Self {
+            _process: process,
+            bootstrap,
+        }
+    }
+
+    /// A node on this DHT that joins a topic, with more flags.
+    pub fn join(&self, topic: &str, data_dir: &Path, flags: &[&str]) -> Process {
+        let mut args = vec!["join", topic, "--bind", "127.0.0.1:0"];
+        args.extend(["--dht-bootstrap", &self.bootstrap, "--data-dir"]);
+        args.push(data_dir.to_str().expect("a path of this test is UTF-8"));
+        args.extend(flags);
+        Process::start(args)
+    }
+}
+
+/// The body of an HTTP answer with status 200.
+///
+/// # Panics
+/// When the answer is another one.
+pub fn http_get(address: &str, path: &str) -> String {
+    let address: SocketAddr = address.parse().expect("a socket address");
+    let mut stream = TcpStream::connect(address).expect("the server listens");
+    write!(
+        stream,
+        "GET {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n"
+    )
+    .expect("the server reads");
+    let mut answer = String::new();
+    stream
+        .read_to_string(&mut answer)
+        .expect("the server answers");
+    let (head, body) = answer.split_once("\r\n\r\n").expect("an HTTP answer");
+    assert!(head.starts_with("HTTP/1.1 200"), "{answer}");
+    body.to_owned()
+}
+
+/// The value of a series in Prometheus text.
+pub fn series(text: &str, name: &str) -> Option<f64> {
+    let mut lines = text.lines();
+    let value = lines.find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+    value.and_then(|value| value.parse().ok())
+}
+
+/// The binary under test: cargo puts it beside the tests when the whole workspace is tested.
+///
+/// # Panics
+/// When it is not there.
+pub fn binary() -> PathBuf {
+    if let Some(binary) = std::env::var_os("KUKURI_BIN") {
+        return binary.into();
+    }
+    let test = std::env::current_exe().expect("a test knows its own file");
+    let dir = test
+        .parent()
+        .and_then(Path::parent)
+        .expect("target/PROFILE/deps/TEST");
+    let binary = dir.join(format!("kukuri{}", std::env::consts::EXE_SUFFIX));
+    assert!(
+        binary.exists(),
+        "{} is missing: run the tests of the whole workspace, or set KUKURI_BIN",
+        binary.display()
+    );
+    binary
+}

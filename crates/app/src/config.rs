@@ -68,23 +68,28 @@ impl Config {
     /// # Errors
     /// Names the field, where its value came from, and what is wrong.
     pub fn load(file: Option<&Path>, flags: &impl Serialize) -> Result<Self, ConfigError> {
-        let mut figment = Figment::from(Serialized::defaults(Self::default()));
-        match file {
+        let environment = || {
+            let variables = Env::prefixed(ENV_PREFIX).split("__");
+            variables.ignore(&["config", "log"])
+        };
+        let over_file = Figment::from(environment()).merge(Serialized::defaults(flags));
+        let file = match file {
             Some(file) if !file.exists() => return Err(ConfigError::NoFile(file.to_owned())),
-            Some(file) => figment = figment.merge(Toml::file_exact(file)),
+            Some(file) => Some(file.to_owned()),
             None => {
-                if let Some(dir) = default_data_dir() {
-                    figment = figment.merge(Toml::file_exact(dir.join(CONFIG_FILE)));
-                }
+                let data_dir = over_file.extract_inner("node.data_dir").ok();
+                let file = data_dir
+                    .or_else(default_data_dir)
+                    .map(|dir: PathBuf| dir.join(CONFIG_FILE));
+                file.filter(|file| file.exists())
             }
+        };
+        let mut figment = Figment::from(Serialized::defaults(Self::default()));
+        if let Some(file) = file {
+            figment = figment.merge(Toml::file_exact(file));
         }
         let config: Self = figment
-            .merge(
-                Env::prefixed(ENV_PREFIX)
-                    .split("__")
-                    .ignore(&["config", "log"]),
-            )
-            .merge(Serialized::defaults(flags))
+            .merge(over_file)
             .extract()
             .map_err(|error| ConfigError::Read(Box::new(error)))?;
         config.check()?;

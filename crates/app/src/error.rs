@@ -22,7 +22,7 @@ pub enum ConfigError {
     #[error("there is no config file {0}")]
     NoFile(PathBuf),
     /// A value can't be read.
-    #[error("the config can't be read: {0}")]
+    #[error("the config can't be read: {}", one_line(.0))]
     Read(#[source] Box<figment::Error>),
     /// A value of the section `node` is wrong.
     #[error("{0}")]
@@ -33,6 +33,12 @@ pub enum ConfigError {
     /// There is no data directory.
     #[error("this platform names no data directory; give one with --data-dir")]
     NoDataDir,
+}
+
+fn one_line(error: &figment::Error) -> String {
+    let text = error.to_string();
+    let parts: Vec<_> = text.split_whitespace().collect();
+    parts.join(" ")
 }
 
 impl ConfigError {

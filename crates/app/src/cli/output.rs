@@ -46,6 +46,7 @@ impl Output {
         while let Some(error) = cause {
             // Some errors print their cause themselves.
             let part = error.to_string();
+            let part = part.split_whitespace().collect::<Vec<_>>().join(" ");
             if !text.contains(&part) {
                 text = format!("{text}: {part}");
             }
