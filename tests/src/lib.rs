@@ -37,6 +37,17 @@ impl Process {
     /// # Panics
     /// When it can't be started.
     pub fn start(args: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Self {
+        Self::start_with(args, &[])
+    }
+
+    /// The same with more settings, as environment variables.
+    ///
+    /// # Panics
+    /// When it can't be started.
+    pub fn start_with(
+        args: impl IntoIterator<Item = impl AsRef<OsStr>>,
+        settings: &[(&str, &str)],
+    ) -> Self {
         let dir = TempDir::with_prefix("kukuri-test-").expect("a temporary directory");
         let errors = dir.path().join("stderr");
         let mut child = Command::new(binary())
@@ -47,6 +58,7 @@ impl Process {
             .env("HOME", dir.path())
             .env("KUKURI_IDENTITY__STORE", "file")
             .env("RUST_BACKTRACE", "1")
+            .envs(settings.iter().copied())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(File::create(&errors).expect("a file for standard error"))
@@ -207,11 +219,22 @@ impl Dht {
 
     /// A node on this DHT that joins a topic, with more flags.
     pub fn join(&self, topic: &str, data_dir: &Path, flags: &[&str]) -> Process {
+        self.join_with(topic, data_dir, flags, &[])
+    }
+
+    /// The same with more settings, as environment variables.
+    pub fn join_with(
+        &self,
+        topic: &str,
+        data_dir: &Path,
+        flags: &[&str],
+        settings: &[(&str, &str)],
+    ) -> Process {
         let mut args = vec!["join", topic, "--bind", "127.0.0.1:0"];
         args.extend(["--dht-bootstrap", &self.bootstrap, "--data-dir"]);
         args.push(data_dir.to_str().expect("a path of this test is UTF-8"));
         args.extend(flags);
-        Process::start(args)
+        Process::start_with(args, settings)
     }
 }
 

@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use kukuri_conformance::{EventLog, probe, shutdown};
+use kukuri_conformance::EventLog;
 use kukuri_contract::{
     Broadcast, BroadcastError, CallError, Counters, Dial, DialError, DialResult, EndpointAddr,
     EndpointId, EndpointKey, Factory, GossipEvent, GossipPort, Join, JoinError, Leave,
@@ -17,7 +17,6 @@ use kukuri_contract::{
 use kukuri_gossip::{Config, Deps, GossipError, IrohGossip, MAX_PAYLOAD_BYTES};
 
 const TOPIC: TopicId = TopicId::from_bytes([0x70; 32]);
-const DEADLINE: Duration = Duration::from_secs(60);
 const CHILD: &str = "KUKURI_TEST_CHILD";
 
 struct Node {
@@ -107,20 +106,6 @@ impl Node {
         let topic = TOPIC;
         self.port.broadcast(Broadcast { topic, payload }).await
     }
-}
-
-#[actix::test]
-async fn clauses_of_every_service() {
-    let node = node(1).await;
-    probe(&node.port).await;
-    shutdown(&node.port).await;
-    // The port is free again, once the actor is gone.
-    let free = async {
-        while UdpSocket::bind(node.address.direct[0]).is_err() {
-            tokio::task::yield_now().await;
-        }
-    };
-    tokio::time::timeout(DEADLINE, free).await.unwrap();
 }
 
 #[actix::test]

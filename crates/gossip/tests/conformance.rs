@@ -1,0 +1,35 @@
+//! The clauses of the contract, on the implementation `iroh`.
+
+#![allow(clippy::unwrap_used, reason = "a test panics where it fails")]
+
+use std::net::{Ipv4Addr, UdpSocket};
+use std::time::Duration;
+
+use kukuri_conformance::{EventLog, probe, shutdown};
+use kukuri_contract::{EndpointKey, Factory, Outlet};
+use kukuri_gossip::{Config, Deps, IrohGossip};
+
+#[actix::test]
+async fn clauses_of_every_service() {
+    let (_log, listener) = EventLog::new();
+    let config = Config {
+        bind: (Ipv4Addr::LOCALHOST, 0).into(),
+        ..Config::default()
+    };
+    let deps = Deps {
+        key: EndpointKey::new([1; 32]),
+        events: Outlet::new([listener]),
+    };
+    let running = IrohGossip::spawn(config, deps).await.unwrap();
+    probe(&running.port).await;
+    shutdown(&running.port).await;
+    // The port is free again, once the actor is gone.
+    let free = async {
+        while UdpSocket::bind(running.addresses.bound[0]).is_err() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), free)
+        .await
+        .unwrap();
+}
