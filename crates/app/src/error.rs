@@ -138,6 +138,13 @@ pub enum PostError {
     /// The store did not take it.
     #[error(transparent)]
     Store(#[from] CallError<StoreError>),
+    /// The number is taken: another node writes with this identity, or wrote before a backup of it
+    /// was restored.
+    #[error(
+        "this author has a post {0} in this topic already; does another node use the same \
+         identity? The next post gets a higher number: try again"
+    )]
+    NumberTaken(u64),
     /// Too many posts wait for the first neighbor.
     #[error("too many posts wait for the first neighbor; try again when there is one")]
     TooManyUnsent,
@@ -147,6 +154,18 @@ pub enum PostError {
     /// The node is stopping.
     #[error("the node is stopping")]
     Stopping,
+}
+
+impl PostError {
+    /// Whether the post is certainly not in the store. A write that was not answered in time may
+    /// still come to pass, and then its number is taken.
+    pub(crate) fn is_unwritten(&self) -> bool {
+        match self {
+            Self::Store(CallError::Refused(_) | CallError::Busy { .. }) => true,
+            Self::Store(_) | Self::NumberTaken(_) => false,
+            _ => true,
+        }
+    }
 }
 
 /// Why stored posts can't be read.

@@ -1,36 +1,30 @@
 //! The actor: translates messages into the core's inputs and carries out its effects.
 
+mod tasks;
+
 use std::collections::HashMap;
 use std::net::UdpSocket;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use actix::{
-    Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, Message, ResponseFuture,
-    SpawnHandle, StreamHandler, WrapFuture,
+    Actor, ActorContext, AsyncContext, Context, Handler, ResponseFuture, SpawnHandle, StreamHandler,
 };
-use futures_util::{StreamExt, stream};
+use futures_util::stream;
 use kukuri_contract::{
     Announce, AnnounceError, Announced, DhtHealth, DhtHealthQuery, Discover, DiscoverError,
-    DiscoveryEvent, DiscoveryPort, EndpointId, Epoch, Factory, Forget, HelloDrop, IdentityPort,
-    InfoHash, Limits, Lookup, LookupError, LookupStats, NeighborCount, Never, Outlet, Probe,
-    SetAddress, SetAddressError, Sign, SignRequest, Stop, TopicId, TopicKeys, WallClock,
+    DiscoveryEvent, DiscoveryPort, EndpointId, Factory, Forget, HelloDrop, IdentityPort, Limits,
+    Lookup, LookupError, LookupStats, NeighborCount, Never, Outlet, Probe, SetAddress,
+    SetAddressError, Stop, WallClock,
 };
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
 use crate::config::Config;
 use crate::core::record::MAX_RELAY_BYTES;
-use crate::core::{Core, DhtState, Effect, Entropy, Input, Me, Now, QueryId, Ticket};
-use crate::dht::{DhtError, DhtNode};
+use crate::core::{Core, Effect, Entropy, Input, Me, Now, Ticket};
+use crate::dht::DhtNode;
 use crate::error::DiscoveryError;
 use crate::socket::{HelloSocket, Incoming};
-
-/// Pause before identity is asked again for something that it did not answer.
-const IDENTITY_PAUSE: Duration = Duration::from_secs(1);
-/// First and longest pause before the DHT node is started again.
-const DHT_RESTART: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(60));
-/// How often the routing table is counted: often while it fills, then rarely.
-const TABLE_POLL: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(5));
 
 /// The implementation `mainline` of discovery: rendezvous on the BitTorrent Mainline DHT.
 #[derive(Debug, Clone, Copy)]
@@ -160,7 +154,7 @@ impl Actor for DiscoveryActor {
     fn started(&mut self, ctx: &mut Self::Context) {
         self.health.hello_address = Some(self.socket.address().into());
         if self.config.sources.rendezvous {
-            self.start_dht(DHT_RESTART.0, ctx);
+            self.start_dht(tasks::DHT_RESTART.0, ctx);
         }
         self.drive(Input::Tick, ctx);
     }
@@ -213,156 +207,9 @@ impl DiscoveryActor {
         }
     }
 
-    fn fetch_keys(&mut self, topic: TopicId, epoch: Epoch, ctx: &mut Context<Self>) {
-        let identity = self.deps.identity.clone();
-        let keys = async move { identity.topic_keys(TopicKeys { topic, epoch }).await };
-        let then = keys
-            .into_actor(self)
-            .map(move |keys, actor, ctx| match keys {
-                Ok(keys) => actor.drive(Input::Keys(topic, epoch, keys), ctx),
-                Err(error) => {
-                    tracing::debug!(?topic, %error, "no keys from identity");
-                    actor.drive_later(Input::NoKeys(topic, epoch), ctx);
-                }
-            });
-        ctx.spawn(then);
-    }
-
-    fn sign(&mut self, topic: TopicId, epoch: Epoch, body: Vec<u8>, ctx: &mut Context<Self>) {
-        let identity = self.deps.identity.clone();
-        let request = SignRequest::Record {
-            topic,
-            epoch,
-            body: body.clone(),
-        };
-        let signed = async move { identity.sign(Sign(request)).await };
-        let then = signed
-            .into_actor(self)
-            .map(move |signed, actor, ctx| match signed {
-                Ok(signature) => {
-                    let signed = Input::Signed {
-                        topic,
-                        body,
-                        signature,
-                    };
-                    actor.drive(signed, ctx);
-                }
-                Err(error) => {
-                    tracing::debug!(?topic, %error, "no signature from identity");
-                    actor.drive_later(Input::NotSigned(topic), ctx);
-                }
-            });
-        ctx.spawn(then);
-    }
-
-    fn drive_later(&mut self, input: Input, ctx: &mut Context<Self>) {
-        let mut input = Some(input);
-        ctx.run_later(IDENTITY_PAUSE, move |actor, ctx| {
-            if let Some(input) = input.take() {
-                actor.drive(input, ctx);
-            }
-        });
-    }
-
-    fn look(&mut self, query: QueryId, infohash: InfoHash, ctx: &mut Context<Self>) {
-        let me = ctx.address();
-        let Some(dht) = &self.dht else {
-            me.do_send(Fed(Input::LookupEnded(query)));
-            return;
-        };
-        let replies = dht.lookup(infohash);
-        self.tasks.spawn(async move {
-            let mut replies = std::pin::pin!(replies);
-            while let Some(entries) = replies.next().await {
-                if me.send(Fed(Input::Entries(query, entries))).await.is_err() {
-                    return;
-                }
-            }
-            me.do_send(Fed(Input::LookupEnded(query)));
-        });
-    }
-
-    fn announce(&mut self, query: QueryId, infohash: InfoHash, ctx: &mut Context<Self>) {
-        let me = ctx.address();
-        let Some(dht) = self.dht.clone() else {
-            let failed = kukuri_contract::AnnounceResult::Failed;
-            me.do_send(Fed(Input::AnnounceTryEnded(query, failed)));
-            return;
-        };
-        let port = self.socket.address().port();
-        self.tasks.spawn(async move {
-            let result = dht.announce(infohash, port).await;
-            me.do_send(Fed(Input::AnnounceTryEnded(query, result)));
-        });
-    }
-
-    // --- the DHT node ---
-
-    fn start_dht(&mut self, pause: Duration, ctx: &mut Context<Self>) {
-        let config = self.config.clone();
-        let started = async move { DhtNode::start(&config).await };
-        let then = started.into_actor(self).map(move |started, actor, ctx| {
-            let state = match started {
-                Ok(dht) => {
-                    actor.health.dht_address = Some(dht.address().into());
-                    actor.dht = Some(dht);
-                    actor.poll_table(ctx);
-                    DhtState::Up { routing_table: 0 }
-                }
-                Err(error) => {
-                    tracing::info!(%error, retry_in = ?pause, "no DHT node yet");
-                    let again = (pause * 2).min(DHT_RESTART.1);
-                    ctx.run_later(pause, move |actor, ctx| actor.start_dht(again, ctx));
-                    match error {
-                        DhtError::NoIpv4(_) => DhtState::NoIpv4,
-                        _ => DhtState::NoBootstrap,
-                    }
-                }
-            };
-            actor.drive(Input::Dht(state), ctx);
-        });
-        ctx.spawn(then);
-    }
-
-    fn poll_table(&mut self, ctx: &mut Context<Self>) {
-        let Some(dht) = self.dht.clone() else {
-            return;
-        };
-        let counted = async move { (dht.routing_table().await, dht.serves().await) };
-        let then = counted.into_actor(self).map(|(nodes, serves), actor, ctx| {
-            let known = actor.health.routing_table;
-            let changed = known != Some(nodes) || actor.health.serves != serves;
-            actor.health.routing_table = Some(nodes);
-            actor.health.serves = serves;
-            if changed {
-                let routing_table = nodes;
-                actor.drive(Input::Dht(DhtState::Up { routing_table }), ctx);
-                let health = DiscoveryEvent::DhtHealthChanged(actor.health);
-                actor.deps.events.emit(health);
-            }
-            // It still fills, or it does not grow any more.
-            let pause = if changed { TABLE_POLL.0 } else { TABLE_POLL.1 };
-            ctx.run_later(pause, |actor, ctx| actor.poll_table(ctx));
-        });
-        ctx.spawn(then);
-    }
-
     fn ticket(&mut self) -> Ticket {
         self.last_ticket += 1;
         Ticket(self.last_ticket)
-    }
-}
-
-/// An input for the core that a task of the actor brings.
-#[derive(Debug, Message)]
-#[rtype(result = "()")]
-struct Fed(Input);
-
-impl Handler<Fed> for DiscoveryActor {
-    type Result = ();
-
-    fn handle(&mut self, Fed(input): Fed, ctx: &mut Self::Context) {
-        self.drive(input, ctx);
     }
 }
 

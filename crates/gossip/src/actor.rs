@@ -1,5 +1,7 @@
 //! The actor: translates messages and swarm events into the core's decisions, and carries them out.
 
+mod dials;
+
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
@@ -9,9 +11,9 @@ use actix::{
 };
 use futures_util::stream;
 use kukuri_contract::{
-    Broadcast, BroadcastError, Counters, Dial, DialError, DialResult, EndpointAddr, EndpointId,
-    EndpointKey, Factory, GossipEvent, GossipPort, Join, JoinError, Leave, Limits, LocalAddress,
-    LocalAddresses, Never, Outlet, Probe, Stop, TopicId,
+    Broadcast, BroadcastError, Counters, Dial, DialError, EndpointAddr, EndpointId, EndpointKey,
+    Factory, GossipEvent, GossipPort, Join, JoinError, Leave, Limits, LocalAddress, LocalAddresses,
+    Never, Outlet, Probe, Stop, TopicId,
 };
 
 use crate::config::Config;
@@ -130,70 +132,6 @@ impl GossipActor {
         self.events.emit(event);
     }
 
-    /// Starts the dials that are wanted now, and plans when to look again.
-    fn pump(&mut self, ctx: &mut Context<Self>) {
-        let now = self.now();
-        let mut wake = None;
-        for topic in self.topics.keys().copied().collect::<Vec<_>>() {
-            let room = self.config.max_parallel_dials - self.dialing;
-            let Some(open) = self.topics.get_mut(&topic) else {
-                continue;
-            };
-            let dials = open.membership.dials(now, room, &mut random_below);
-            wake = wake.into_iter().chain(open.membership.next_wake(now)).min();
-            for peer in dials {
-                self.dial(topic, peer, ctx);
-            }
-        }
-        if let Some(timer) = self.timer.take() {
-            ctx.cancel_future(timer);
-        }
-        // With all dials in use, the end of one of them comes back here.
-        let wake = wake.filter(|_| self.dialing < self.config.max_parallel_dials);
-        self.timer = wake.map(|at| {
-            let wait = at.saturating_sub(now).max(Duration::from_millis(1));
-            ctx.run_later(wait, |actor, ctx| actor.pump(ctx))
-        });
-    }
-
-    fn dial(&mut self, topic: TopicId, peer: EndpointAddr, ctx: &mut Context<Self>) {
-        self.dialing += 1;
-        let id = peer.id;
-        // A neighbor in another topic is connected: one connection carries all topics.
-        let mut topics = self.topics.values();
-        let connected = topics.any(|open| open.membership.neighbors().contains(&id));
-        let sender = self.topics.get(&topic).map(|open| open.swarm.sender());
-        let swarms = self.swarms.clone();
-        let dialed = async move {
-            let (result, took) = match connected {
-                true => (DialResult::Connected, Duration::ZERO),
-                false => swarms.dial(&peer).await,
-            };
-            if let (DialResult::Connected, Some(sender)) = (result, sender) {
-                sender.ask(id).await;
-            }
-            (result, took)
-        };
-        let then = dialed
-            .into_actor(self)
-            .map(move |(result, took), actor, ctx| {
-                actor.dialing -= 1;
-                let now = actor.now();
-                if let Some(open) = actor.topics.get_mut(&topic) {
-                    let connected = result == DialResult::Connected;
-                    open.membership.dial_ended(id, connected, now);
-                }
-                actor.emit(GossipEvent::DialEnded {
-                    topic,
-                    peer: id,
-                    result,
-                    took,
-                });
-                actor.pump(ctx);
-            });
-        ctx.spawn(then);
-    }
-
     fn neighbor_up(&mut self, topic: TopicId, peer: EndpointId) {
         let Some(open) = self.topics.get_mut(&topic) else {
             return;
@@ -219,10 +157,7 @@ impl GossipActor {
             peer,
             neighbors,
         });
-        let mut topics = self.topics.values();
-        if !topics.any(|open| open.membership.neighbors().contains(&peer)) {
-            self.swarms.forget(peer);
-        }
+        self.forget_addresses(peer);
     }
 
     /// Events were lost, those of neighbors perhaps: a new subscription tells them all again.
@@ -309,7 +244,10 @@ impl Handler<Leave> for GossipActor {
     type Result = Result<(), Never>;
 
     fn handle(&mut self, Leave { topic }: Leave, _: &mut Self::Context) -> Self::Result {
-        self.topics.remove(&topic);
+        let left = self.topics.remove(&topic);
+        for peer in left.iter().flat_map(|left| left.membership.neighbors()) {
+            self.forget_addresses(*peer);
+        }
         Ok(())
     }
 }
@@ -388,10 +326,4 @@ impl Handler<Stop> for GossipActor {
         });
         Box::pin(then)
     }
-}
-
-fn random_below(bound: usize) -> usize {
-    let random = getrandom::u64().expect("the operating system gives randomness");
-    // The bias of the remainder is below 2^-50 for the few candidates there are.
-    (random % bound.max(1) as u64) as usize
 }

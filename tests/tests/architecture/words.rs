@@ -135,7 +135,9 @@ const LIBRARIES: &[Library] = &[
             ("crates/conformance/src/", "reference actors and listeners"),
             ("crates/identity/src/actor.rs", "the actor"),
             ("crates/discovery/src/actor.rs", "the actor"),
+            ("crates/discovery/src/actor/", "its tasks"),
             ("crates/gossip/src/actor.rs", "the actor"),
+            ("crates/gossip/src/actor/", "its dials"),
             ("crates/store/src/actor.rs", "the actor"),
             ("crates/metrics/src/actor.rs", "the actor"),
             (
@@ -155,7 +157,7 @@ const LIBRARIES: &[Library] = &[
             ("crates/identity/src/random.rs", "keys and secrets"),
             ("crates/identity/src/error.rs", "keeps its error as source"),
             ("crates/discovery/src/actor.rs", "the core's `Entropy`"),
-            ("crates/gossip/src/actor.rs", "order of dials"),
+            ("crates/gossip/src/actor/dials.rs", "order of dials"),
             ("crates/app/src/node/posts.rs", "nonces of sealed posts"),
             ("crates/app/src/error.rs", "keeps its error as source"),
         ],

@@ -24,8 +24,11 @@ use crate::node::handle::TopicEvent;
 
 /// Messages that wait for this actor; beyond, events are counted as missed.
 const MAILBOX: usize = 4096;
-/// A service that does not stop is left behind after so long: the whole node has 2 s.
-const STOP_LIMIT: Duration = Duration::from_millis(1500);
+/// A network service that does not stop is left behind after so long: the whole node has 2 s, and
+/// the store needs some of it to write what was accepted.
+const STOP_LIMIT: Duration = Duration::from_millis(1300);
+/// The same for each service after that.
+const STOP_LIMIT_LOCAL: Duration = Duration::from_millis(400);
 /// A post that could not be sent is tried again after so long.
 const RESEND_PAUSE: Duration = Duration::from_secs(1);
 
@@ -345,16 +348,21 @@ impl Handler<Shutdown> for NodeActor {
             let network = async {
                 _ = tokio::join!(ports.discovery.stop(), ports.gossip.stop());
             };
-            limited("network", network).await;
-            limited("store", async { _ = ports.store.stop().await }).await;
-            limited("identity", async { _ = ports.identity.stop().await }).await;
-            limited("metrics", async { _ = ports.metrics.stop().await }).await;
+            limited("network", STOP_LIMIT, network).await;
+            let local = async {
+                _ = tokio::join!(
+                    ports.store.stop(),
+                    ports.identity.stop(),
+                    ports.metrics.stop()
+                );
+            };
+            limited("store", STOP_LIMIT_LOCAL, local).await;
         })
     }
 }
 
-async fn limited(what: &str, stop: impl Future<Output = ()>) {
-    if tokio::time::timeout(STOP_LIMIT, stop).await.is_err() {
+async fn limited(what: &str, limit: Duration, stop: impl Future<Output = ()>) {
+    if tokio::time::timeout(limit, stop).await.is_err() {
         tracing::warn!(what, "did not stop in time; left behind");
     }
 }

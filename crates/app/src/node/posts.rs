@@ -64,7 +64,9 @@ impl Handler<SendPost> for NodeActor {
                     Ok(seq)
                 }
                 Err(error) => {
-                    open.state.return_seq(seq);
+                    if error.is_unwritten() {
+                        open.state.return_seq(seq);
+                    }
                     Err(error)
                 }
             }
@@ -266,7 +268,9 @@ impl Draft {
             body: self.body,
             envelope,
         };
-        ports.store.save_post(SavePost(post)).await?;
+        if !ports.store.save_post(SavePost(post)).await?.new {
+            return Err(PostError::NumberTaken(self.seq));
+        }
         Ok(Outgoing {
             payload,
             epoch,

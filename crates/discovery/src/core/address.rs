@@ -37,7 +37,7 @@ impl Policy {
         if ip.is_loopback() {
             return self.loopback;
         }
-        if ip.is_private() || ip.is_link_local() || is_shared(ip) {
+        if is_private(ip) {
             return self.private;
         }
         // 0.0.0.0/8 "this network" and 240.0.0.0/4 "reserved" (RFC 6890) are no hosts.
@@ -52,14 +52,24 @@ impl Policy {
         if ip.is_unique_local() || ip.is_unicast_link_local() {
             return self.private;
         }
-        !ip.is_unspecified() && !ip.is_multicast()
+        !ip.is_unspecified() && !ip.is_multicast() && !is_special(ip)
     }
 }
 
-/// 100.64.0.0/10, behind carrier-grade NAT (RFC 6598).
-fn is_shared(ip: Ipv4Addr) -> bool {
+/// Whether an address means something inside of its network only: RFC 1918, link-local, and
+/// 100.64.0.0/10 behind carrier-grade NAT (RFC 6598).
+pub fn is_private(ip: Ipv4Addr) -> bool {
     let [a, b, ..] = ip.octets();
-    a == 100 && (64..128).contains(&b)
+    ip.is_private() || ip.is_link_local() || (a == 100 && (64..128).contains(&b))
+}
+
+/// Ranges of IPv6 that lead to some IPv4 host by way of a translator (64:ff9b::/96 of RFC 6052,
+/// 2002::/16 of RFC 3056), or nowhere (2001:db8::/32 of RFC 3849).
+fn is_special(ip: Ipv6Addr) -> bool {
+    matches!(
+        ip.segments(),
+        [0x64, 0xff9b, ..] | [0x2002, ..] | [0x2001, 0xdb8, ..]
+    )
 }
 
 /// The /24 that an address lies in.
@@ -120,6 +130,8 @@ mod tests {
         assert!(!PUBLIC.allows_dial("[::ffff:10.0.0.1]:4433".parse().unwrap()));
         assert!(!PUBLIC.allows_dial("[fe80::1]:4433".parse().unwrap()));
         assert!(!PUBLIC.allows_dial("[::1]:4433".parse().unwrap()));
+        assert!(!PUBLIC.allows_dial("[64:ff9b::a00:1]:4433".parse().unwrap()));
+        assert!(!PUBLIC.allows_dial("[2002:a00:1::]:4433".parse().unwrap()));
         assert!(PUBLIC.allows_dial("[2a00::1]:4433".parse().unwrap()));
     }
 }

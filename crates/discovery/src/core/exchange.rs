@@ -1,6 +1,6 @@
 //! The hellos under way, and the addresses that rest.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::net::SocketAddrV4;
 use std::time::Duration;
 
@@ -11,6 +11,8 @@ use crate::config::Config;
 
 /// Most addresses that are remembered as resting or own.
 const MAX_RESTING: usize = 4096;
+/// How long an address counts as our own.
+const OWN_FOR: Duration = Duration::from_secs(600);
 /// Longest rest of an address that never answers.
 const LONGEST_REST: Duration = Duration::from_secs(3600);
 
@@ -51,7 +53,8 @@ struct Rest {
 pub struct Exchange {
     pending: Vec<Pending>,
     rests: HashMap<(TopicId, SocketAddrV4), Rest>,
-    own: HashSet<SocketAddrV4>,
+    /// Until when an address counts as our own.
+    own: HashMap<SocketAddrV4, Duration>,
     most: usize,
     tries: u32,
     timeout: Duration,
@@ -65,7 +68,7 @@ impl Exchange {
         Self {
             pending: Vec::new(),
             rests: HashMap::new(),
-            own: HashSet::new(),
+            own: HashMap::new(),
             most: config.hello_in_flight,
             tries: config.hello_tries,
             timeout: Duration::from_millis(config.hello_timeout_ms),
@@ -86,7 +89,8 @@ impl Exchange {
             .get(&(topic, to))
             .is_some_and(|rest| rest.until > now);
         let under_way = || self.pending.iter().any(|p| p.topic == topic && p.to == to);
-        !self.own.contains(&to) && !resting && !under_way()
+        let own = self.own.get(&to).is_some_and(|until| *until > now);
+        !own && !resting && !under_way()
     }
 
     /// Notes the first try of a hello.
@@ -128,10 +132,12 @@ impl Exchange {
         self.set_rest(topic, at, Rest { until, failures: 0 }, now);
     }
 
-    /// An address is our own.
-    pub fn is_own(&mut self, address: SocketAddrV4) {
+    /// An address seems to be our own, for a while: somebody may have sent our own packet back to
+    /// us, to make us think so.
+    pub fn is_own(&mut self, address: SocketAddrV4, now: Duration) {
+        self.own.retain(|_, until| *until > now);
         if self.own.len() < MAX_RESTING {
-            self.own.insert(address);
+            self.own.insert(address, now + OWN_FOR);
         }
         self.pending.retain(|p| p.to != address);
     }
@@ -243,6 +249,14 @@ mod tests {
         assert_eq!(exchange.next_wake(), None);
         assert!(!exchange.may_ask(T, address(), 3 * MS));
         assert!(exchange.may_ask(T, address(), Duration::from_secs(31)));
+    }
+
+    #[test]
+    fn an_own_address_is_not_asked_for_a_while() {
+        let mut exchange = Exchange::new(&Config::default());
+        exchange.is_own(address(), MS);
+        assert!(!exchange.may_ask(T, address(), OWN_FOR));
+        assert!(exchange.may_ask(T, address(), MS + OWN_FOR));
     }
 
     #[test]

@@ -195,8 +195,7 @@ impl Topic {
     pub fn learn(&mut self, record: Record, source: Source, now: Now) -> bool {
         let id = record.peer.id;
         let known = self.members.get(&id);
-        let moved = known
-            .is_some_and(|k| k.issued_at < record.issued_at && k.peer.direct != record.peer.direct);
+        let moved = known.is_some_and(|k| k.issued_at < record.issued_at && k.peer != record.peer);
         if known.is_none_or(|k| k.issued_at < record.issued_at) {
             self.make_room(now.unix);
             self.members.insert(id, record);

@@ -51,8 +51,8 @@ fn scope_v4(ip: Ipv4Addr) -> Scope {
         || ip.octets()[0] == 100 && ip.octets()[1] >> 6 == 1
     {
         Scope::Private
-    } else if ip.is_unspecified() || ip.is_multicast() || ip.is_broadcast() || ip.is_documentation()
-    {
+    } else if ip.octets()[0] == 0 || ip.octets()[0] >= 224 || ip.is_documentation() {
+        // RFC 6890: "this network", multicast and reserved ranges are no hosts.
         Scope::Nowhere
     } else {
         Scope::Public

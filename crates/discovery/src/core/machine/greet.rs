@@ -4,6 +4,7 @@ use std::net::{IpAddr, SocketAddrV4};
 
 use kukuri_contract::{DiscoveryEvent, Epoch, HelloDrop, Source, TopicId, UnixMillis};
 
+use super::super::address;
 use super::super::exchange::{Late, Pending};
 use super::super::hello::{self, HelloReply, HelloRequest, Kind};
 use super::super::record::{FRESH_MS, Record};
@@ -114,7 +115,9 @@ impl Core {
         rng: &mut impl Entropy,
     ) {
         let ip = IpAddr::V4(*from.ip());
-        if self.bad_packets.exhausted(&ip, now.mono) {
+        let expected = self.exchange.asked(from).next().is_some();
+        let suspect = !expected && self.bad_packets.exhausted(&ip, now.mono);
+        if suspect && !self.suspects.allow((), now.mono) {
             self.drop_counted(HelloDrop::RateLimited);
             return;
         }
@@ -162,7 +165,7 @@ impl Core {
         let record = Record::parse(id, &request.record, now.unix)?;
         let asker = record.peer.id;
         if asker == self.me.endpoint {
-            self.exchange.is_own(request.recipient);
+            self.exchange.is_own(request.recipient, now.mono);
             return Err(HelloDrop::RefusedAddress);
         }
         if !self.valid_hellos.allow(asker, now.mono) {
@@ -206,13 +209,14 @@ impl Core {
         let keys = self.topics.get(&topic).and_then(|t| t.keys(epoch));
         let reply = HelloReply::open(packet, keys.ok_or(HelloDrop::Unasked)?)?;
         // Another hello to the same address under the same keys: the id tells them apart.
-        if !self.exchange.asked(from).any(|p| p.id == reply.id) {
+        let same = |p: &Pending| p.id == reply.id && (p.topic, p.epoch) == (topic, epoch);
+        if !self.exchange.asked(from).any(same) {
             return Err(HelloDrop::Unasked);
         }
         fresh(reply.time, now.unix)?;
         let record = Record::parse(topic, &reply.record, now.unix)?;
         if record.peer.id == self.me.endpoint {
-            self.exchange.is_own(from);
+            self.exchange.is_own(from, now.mono);
             return Err(HelloDrop::RefusedAddress);
         }
         self.exchange.answered(&reply.id, now.mono);
@@ -234,8 +238,8 @@ impl Core {
     /// public IP address, so there only the port is compared.
     fn check_recipient(&self, recipient: SocketAddrV4) -> Result<(), HelloDrop> {
         let bound = self.me.hello;
-        let same_ip =
-            bound.ip().is_unspecified() || bound.ip().is_private() || bound.ip() == recipient.ip();
+        let behind_nat = bound.ip().is_unspecified() || address::is_private(*bound.ip());
+        let same_ip = behind_nat || bound.ip() == recipient.ip();
         match same_ip && bound.port() == recipient.port() {
             true => Ok(()),
             false => Err(HelloDrop::WrongRecipient),

@@ -18,6 +18,13 @@ use super::{Core, NOTHING};
 /// Members of a topic before any beacon was heard: the node itself.
 const KNOWN_MEMBERS: u64 = 1;
 
+/// The routing table counts as filled with as many nodes as one bucket of Kademlia holds (BEP5: 8).
+const FILLED: usize = 8;
+
+fn is_filled(dht: DhtState) -> bool {
+    matches!(dht, DhtState::Up { routing_table } if routing_table >= FILLED)
+}
+
 impl Core {
     pub(super) fn start_due_lookups(&mut self, now: Now) {
         if !self.dht_is_up() {
@@ -102,15 +109,17 @@ impl Core {
         let Some(lookup) = self.lookups.get_mut(&query) else {
             return;
         };
-        let (id, epoch) = (lookup.topic, lookup.epoch);
+        let id = lookup.topic;
         let stats = lookup.end(now.mono);
         let tickets = std::mem::take(&mut lookup.tickets);
         self.answer_lookup(tickets, stats);
         let event = DiscoveryEvent::LookupEnded { topic: id, stats };
         self.out.push(Effect::Emit(event));
+        let mut of_topic = self.lookups.values().filter(|lookup| lookup.topic == id);
+        let all_ended = !of_topic.any(Lookup::running);
         if let Some(topic) = self.topics.get_mut(&id) {
             topic.evidence.lookups += 1;
-            if epoch == Epoch::at(now.unix) && topic.next_lookup.is_none() {
+            if all_ended && topic.next_lookup.is_none() {
                 topic.plan_lookup(now.mono, rng, &self.config);
             }
         }
@@ -248,9 +257,12 @@ impl Core {
     }
 
     /// The DHT node is there, or not. Where there is none, nobody waits for it in vain.
-    pub(super) fn dht_changed(&mut self, state: DhtState) {
-        self.dht = state;
+    pub(super) fn dht_changed(&mut self, state: DhtState, now: Now) {
+        let before = std::mem::replace(&mut self.dht, state);
         if matches!(state, DhtState::Up { .. } | DhtState::Starting) {
+            if is_filled(state) && !is_filled(before) {
+                self.look_with_a_filled_table(now);
+            }
             return;
         }
         let mut looking = Vec::new();
@@ -264,6 +276,15 @@ impl Core {
             self.out.extend(answers);
         }
         self.answer_lookup(looking, NOTHING);
+    }
+
+    /// A look-up with an empty table finds next to nothing: lonely topics look again.
+    fn look_with_a_filled_table(&mut self, now: Now) {
+        for topic in self.topics.values_mut() {
+            if topic.alone_since.is_some() && topic.next_lookup.is_some() {
+                topic.next_lookup = Some(now.mono);
+            }
+        }
     }
 
     /// Distinct entries of the look-ups that run, as far as they have come.

@@ -45,6 +45,8 @@ struct World {
     /// Percent of hello packets that are lost.
     loss: u64,
     puts_fail: bool,
+    /// Look-ups end within so many milliseconds of each other.
+    lookup_spread: u64,
 }
 
 impl World {
@@ -60,6 +62,7 @@ impl World {
             rng: Seeded(seed),
             loss: 0,
             puts_fail: false,
+            lookup_spread: 0,
         }
     }
 
@@ -152,7 +155,8 @@ impl World {
                 if !found.is_empty() {
                     self.later(FIRST, at, Input::Entries(query, found));
                 }
-                self.later(LOOKUP, at, Input::LookupEnded(query));
+                let spread = Duration::from_millis(self.rng.below(self.lookup_spread + 1));
+                self.later(LOOKUP + spread, at, Input::LookupEnded(query));
             }
             Effect::StartAnnounce(query, infohash) => {
                 self.nodes[at].announces += 1;
@@ -465,22 +469,75 @@ fn replays_and_misdirected_packets_are_dropped() {
     assert_eq!(served(&world), before + 1);
 }
 
+/// The source of a datagram can be forged: noise in a member's name must not silence it.
 #[test]
-fn a_flood_of_garbage_is_cut_off_per_address() {
+fn a_flood_of_garbage_is_cut_off_and_silences_nobody() {
     let mut world = World::new(1);
-    let at = world.add(1, 7, 0);
+    let (at, member) = (world.add(1, 7, 0), world.add(2, 7, 0));
     world.join(at);
     world.run_until(S);
-    let attacker: SocketAddrV4 = "127.0.0.9:9999".parse().unwrap();
-    for n in 0..1000u32 {
+    let forged = |port| SocketAddrV4::new(*hello_address(2).ip(), port);
+    for n in 0..10_000u32 {
         let mut packet = vec![0; crate::core::hello::PACKET_BYTES];
         packet[0] = 1;
         packet[2..6].copy_from_slice(&n.to_be_bytes());
-        world.feed(at, Input::Datagram(attacker, packet));
+        world.feed(at, Input::Datagram(forged(n as u16), packet));
+        if n == 1000 {
+            world.join(member);
+            world.run_until(2 * S);
+            assert_eq!(world.nodes[at].found(), [peer(2).id].into());
+        }
     }
     let node = &world.nodes[at];
-    assert_eq!(node.drops(HelloDrop::UnknownTag), 64);
-    assert_eq!(node.drops(HelloDrop::RateLimited), 1000 - 64);
+    let looked_at = (BAD_PER_IP + SUSPECTS) as usize;
+    assert!(node.drops(HelloDrop::UnknownTag) <= looked_at);
+    assert!(node.drops(HelloDrop::RateLimited) >= 10_000 - looked_at);
+}
+
+#[test]
+fn a_lonely_node_never_stops_looking() {
+    for start in (0..600).step_by(50) {
+        let mut world = World::new(start);
+        world.lookup_spread = 400;
+        world.now = Duration::from_secs(start);
+        let at = world.add(1, 7, 0);
+        world.join(at);
+        let end = Duration::from_secs(start + 1800);
+        world.run_until(end);
+        let looked = world.nodes[at].events.iter().filter_map(|(at, event)| {
+            matches!(event, DiscoveryEvent::LookupEnded { .. }).then_some(*at)
+        });
+        let mut last = Duration::from_secs(start);
+        for ended in looked.chain([end]) {
+            assert!(ended - last < 40 * S, "nothing from {last:?} to {ended:?}");
+            last = ended;
+        }
+    }
+}
+
+#[test]
+fn a_filled_routing_table_is_used_at_once() {
+    let mut world = World::new(1);
+    let at = world.add(1, 7, 0);
+    world.feed(at, Input::Dht(DhtState::Up { routing_table: 1 }));
+    world.join(at);
+    world.run_until(20 * S);
+    let lookups = |world: &World| {
+        let ended = |e: &DiscoveryEvent| matches!(e, DiscoveryEvent::LookupEnded { .. });
+        world.nodes[at]
+            .events
+            .iter()
+            .filter(|(_, e)| ended(e))
+            .count()
+    };
+    let before = lookups(&world);
+    world.feed(at, Input::Dht(DhtState::Up { routing_table: 20 }));
+    world.run_until(20 * S + 2 * LOOKUP);
+    assert_eq!(
+        lookups(&world),
+        before + 3,
+        "one in each epoch that is read"
+    );
 }
 
 #[test]

@@ -1,0 +1,177 @@
+//! What the actor starts and does not wait for: requests to identity, queries of the DHT, and the
+//! DHT node itself. Each brings its end back as an input of the core.
+
+use std::time::Duration;
+
+use actix::{ActorFutureExt, AsyncContext, Context, Handler, Message, WrapFuture};
+use futures_util::StreamExt;
+use kukuri_contract::{
+    AnnounceResult, DiscoveryEvent, Epoch, InfoHash, Sign, SignRequest, TopicId, TopicKeys,
+};
+
+use super::DiscoveryActor;
+use crate::core::{DhtState, Input, QueryId};
+use crate::dht::{DhtError, DhtNode};
+
+/// Pause before identity is asked again for something that it did not answer.
+const IDENTITY_PAUSE: Duration = Duration::from_secs(1);
+/// First and longest pause before the DHT node is started again.
+pub(super) const DHT_RESTART: (Duration, Duration) =
+    (Duration::from_secs(2), Duration::from_secs(60));
+/// How often the routing table is counted: often while it fills, then rarely.
+const TABLE_POLL: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(5));
+
+/// An input for the core that a task of the actor brings.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+struct Fed(Input);
+
+impl Handler<Fed> for DiscoveryActor {
+    type Result = ();
+
+    fn handle(&mut self, Fed(input): Fed, ctx: &mut Self::Context) {
+        self.drive(input, ctx);
+    }
+}
+
+impl DiscoveryActor {
+    pub(super) fn fetch_keys(&mut self, topic: TopicId, epoch: Epoch, ctx: &mut Context<Self>) {
+        let identity = self.deps.identity.clone();
+        let keys = async move { identity.topic_keys(TopicKeys { topic, epoch }).await };
+        let then = keys
+            .into_actor(self)
+            .map(move |keys, actor, ctx| match keys {
+                Ok(keys) => actor.drive(Input::Keys(topic, epoch, keys), ctx),
+                Err(error) => {
+                    tracing::debug!(?topic, %error, "no keys from identity");
+                    actor.drive_later(Input::NoKeys(topic, epoch), ctx);
+                }
+            });
+        ctx.spawn(then);
+    }
+
+    pub(super) fn sign(
+        &mut self,
+        topic: TopicId,
+        epoch: Epoch,
+        body: Vec<u8>,
+        ctx: &mut Context<Self>,
+    ) {
+        let identity = self.deps.identity.clone();
+        let request = SignRequest::Record {
+            topic,
+            epoch,
+            body: body.clone(),
+        };
+        let signed = async move { identity.sign(Sign(request)).await };
+        let then = signed
+            .into_actor(self)
+            .map(move |signed, actor, ctx| match signed {
+                Ok(signature) => {
+                    let signed = Input::Signed {
+                        topic,
+                        body,
+                        signature,
+                    };
+                    actor.drive(signed, ctx);
+                }
+                Err(error) => {
+                    tracing::debug!(?topic, %error, "no signature from identity");
+                    actor.drive_later(Input::NotSigned(topic), ctx);
+                }
+            });
+        ctx.spawn(then);
+    }
+
+    fn drive_later(&mut self, input: Input, ctx: &mut Context<Self>) {
+        let mut input = Some(input);
+        ctx.run_later(IDENTITY_PAUSE, move |actor, ctx| {
+            if let Some(input) = input.take() {
+                actor.drive(input, ctx);
+            }
+        });
+    }
+
+    pub(super) fn look(&mut self, query: QueryId, infohash: InfoHash, ctx: &mut Context<Self>) {
+        let me = ctx.address();
+        let Some(dht) = &self.dht else {
+            me.do_send(Fed(Input::LookupEnded(query)));
+            return;
+        };
+        let replies = dht.lookup(infohash);
+        self.tasks.spawn(async move {
+            let mut replies = std::pin::pin!(replies);
+            while let Some(entries) = replies.next().await {
+                if me.send(Fed(Input::Entries(query, entries))).await.is_err() {
+                    return;
+                }
+            }
+            me.do_send(Fed(Input::LookupEnded(query)));
+        });
+    }
+
+    pub(super) fn announce(&mut self, query: QueryId, infohash: InfoHash, ctx: &mut Context<Self>) {
+        let me = ctx.address();
+        let Some(dht) = self.dht.clone() else {
+            let failed = AnnounceResult::Failed;
+            me.do_send(Fed(Input::AnnounceTryEnded(query, failed)));
+            return;
+        };
+        let port = self.socket.address().port();
+        self.tasks.spawn(async move {
+            let result = dht.announce(infohash, port).await;
+            me.do_send(Fed(Input::AnnounceTryEnded(query, result)));
+        });
+    }
+
+    // --- the DHT node ---
+
+    pub(super) fn start_dht(&mut self, pause: Duration, ctx: &mut Context<Self>) {
+        let config = self.config.clone();
+        let started = async move { DhtNode::start(&config).await };
+        let then = started.into_actor(self).map(move |started, actor, ctx| {
+            let state = match started {
+                Ok(dht) => {
+                    actor.health.dht_address = Some(dht.address().into());
+                    actor.dht = Some(dht);
+                    actor.poll_table(ctx);
+                    DhtState::Up { routing_table: 0 }
+                }
+                Err(error) => {
+                    tracing::info!(%error, retry_in = ?pause, "no DHT node yet");
+                    let again = (pause * 2).min(DHT_RESTART.1);
+                    ctx.run_later(pause, move |actor, ctx| actor.start_dht(again, ctx));
+                    match error {
+                        DhtError::NoIpv4(_) => DhtState::NoIpv4,
+                        _ => DhtState::NoBootstrap,
+                    }
+                }
+            };
+            actor.drive(Input::Dht(state), ctx);
+        });
+        ctx.spawn(then);
+    }
+
+    fn poll_table(&mut self, ctx: &mut Context<Self>) {
+        let Some(dht) = self.dht.clone() else {
+            return;
+        };
+        let counted = async move { (dht.routing_table().await, dht.serves().await) };
+        let then = counted.into_actor(self).map(|(nodes, serves), actor, ctx| {
+            let known = actor.health.routing_table;
+            let changed = known != Some(nodes) || actor.health.serves != serves;
+            actor.health.routing_table = Some(nodes);
+            actor.health.serves = serves;
+            if changed {
+                let routing_table = nodes;
+                actor.drive(Input::Dht(DhtState::Up { routing_table }), ctx);
+                let health = DiscoveryEvent::DhtHealthChanged(actor.health);
+                actor.deps.events.emit(health);
+            }
+            // It still fills, or it does not grow any more.
+            let pause = if changed { TABLE_POLL.0 } else { TABLE_POLL.1 };
+            ctx.run_later(pause, |actor, ctx| actor.poll_table(ctx));
+        });
+        ctx.spawn(then);
+    }
+}

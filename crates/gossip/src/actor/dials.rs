@@ -1,0 +1,92 @@
+//! Whom the actor dials, and what becomes of it.
+
+use std::time::Duration;
+
+use actix::{ActorFutureExt, AsyncContext, Context, WrapFuture};
+use kukuri_contract::{DialResult, EndpointAddr, EndpointId, GossipEvent, TopicId};
+
+use super::GossipActor;
+
+impl GossipActor {
+    /// Starts the dials that are wanted now, and plans when to look again.
+    pub(super) fn pump(&mut self, ctx: &mut Context<Self>) {
+        let now = self.now();
+        let mut wake = None;
+        for topic in self.topics.keys().copied().collect::<Vec<_>>() {
+            let room = self.config.max_parallel_dials - self.dialing;
+            let Some(open) = self.topics.get_mut(&topic) else {
+                continue;
+            };
+            let dials = open.membership.dials(now, room, &mut random_below);
+            wake = wake.into_iter().chain(open.membership.next_wake(now)).min();
+            for peer in dials {
+                self.dial(topic, peer, ctx);
+            }
+        }
+        if let Some(timer) = self.timer.take() {
+            ctx.cancel_future(timer);
+        }
+        // With all dials in use, the end of one of them comes back here.
+        let wake = wake.filter(|_| self.dialing < self.config.max_parallel_dials);
+        self.timer = wake.map(|at| {
+            let wait = at.saturating_sub(now).max(Duration::from_millis(1));
+            ctx.run_later(wait, |actor, ctx| actor.pump(ctx))
+        });
+    }
+
+    fn dial(&mut self, topic: TopicId, peer: EndpointAddr, ctx: &mut Context<Self>) {
+        self.dialing += 1;
+        let id = peer.id;
+        // A neighbor in another topic is connected: one connection carries all topics.
+        let mut topics = self.topics.values();
+        let connected = topics.any(|open| open.membership.neighbors().contains(&id));
+        let sender = self.topics.get(&topic).map(|open| open.swarm.sender());
+        let swarms = self.swarms.clone();
+        let dialed = async move {
+            let (result, took) = match connected {
+                true => (DialResult::Connected, Duration::ZERO),
+                false => swarms.dial(&peer).await,
+            };
+            if let (DialResult::Connected, Some(sender)) = (result, sender) {
+                sender.ask(id).await;
+            }
+            (result, took)
+        };
+        let then = dialed
+            .into_actor(self)
+            .map(move |(result, took), actor, ctx| {
+                actor.dialing -= 1;
+                let now = actor.now();
+                let connected = result == DialResult::Connected;
+                if let Some(open) = actor.topics.get_mut(&topic) {
+                    open.membership.dial_ended(id, connected, now);
+                }
+                if !connected {
+                    actor.forget_addresses(id);
+                }
+                actor.emit(GossipEvent::DialEnded {
+                    topic,
+                    peer: id,
+                    result,
+                    took,
+                });
+                actor.pump(ctx);
+            });
+        ctx.spawn(then);
+    }
+
+    /// Addresses of peers that are neighbors nowhere would only pile up: a candidate brings its own
+    /// along when it is dialed.
+    pub(super) fn forget_addresses(&self, peer: EndpointId) {
+        let mut topics = self.topics.values();
+        if !topics.any(|open| open.membership.neighbors().contains(&peer)) {
+            self.swarms.forget(peer);
+        }
+    }
+}
+
+fn random_below(bound: usize) -> usize {
+    let random = getrandom::u64().expect("the operating system gives randomness");
+    // The bias of the remainder is below 2^-50 for the few candidates there are.
+    (random % bound.max(1) as u64) as usize
+}
