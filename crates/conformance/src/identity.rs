@@ -116,6 +116,7 @@ impl Handler<TopicKeys> for MemoryIdentity {
             hello_tag: KeyBytes::new(derive("tag")),
             hello_request: KeyBytes::new(derive("request")),
             hello_reply: KeyBytes::new(derive("reply")),
+            repair: KeyBytes::new(derive("repair")),
             post_seal: sealed.then(|| KeyBytes::new(derive("post"))),
         })
     }
@@ -154,6 +155,8 @@ impl Handler<Stop> for MemoryIdentity {
         Ok(())
     }
 }
+
+kukuri_contract::drill!(MemoryIdentity);
 
 fn sign(key: &SigningKey, request: &SignRequest) -> Signature {
     Signature::from_bytes(key.sign(&request.preimage()).to_bytes())

@@ -51,6 +51,8 @@ pub struct Discover {
     pub topic: TopicId,
     /// Peers that the user named: the source [`Source::Static`].
     pub peers: Vec<EndpointAddr>,
+    /// Peers that were neighbors in an earlier run: the source [`Source::Cache`].
+    pub cached: Vec<EndpointAddr>,
 }
 
 /// Why discovery of a topic did not start.
@@ -369,6 +371,8 @@ pub enum DiscoveryEvent {
     },
     /// How this node and the DHT get along has changed.
     DhtHealthChanged(DhtHealth),
+    /// DHT nodes that answered lately: contacts to start from next time.
+    DhtContacts(Vec<SocketAddr>),
     /// What came of looking for a topic's peers has changed.
     VerdictChanged {
         /// The topic.

@@ -32,6 +32,14 @@ impl<E: Event> Outlet<E> {
         Self(listeners.collect())
     }
 
+    /// Gives listener number `at` (in the order of [`new`](Self::new)) another recipient, after a
+    /// restart of the actor behind it. What it missed meanwhile, it is told as missed.
+    pub fn repoint(&self, at: usize, to: Recipient<E>) {
+        if let Some(listener) = self.0.get(at) {
+            listener.lock().unwrap_or_else(PoisonError::into_inner).to = to;
+        }
+    }
+
     /// Tells all listeners. Never waits.
     pub fn emit(&self, event: E) {
         for listener in self.0.iter() {

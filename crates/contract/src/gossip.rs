@@ -21,6 +21,10 @@ service! {
         dial: Dial,
         /// Sends to all members of a topic.
         broadcast: Broadcast,
+        /// Asks one neighbor something; answers with its answer.
+        ask: Ask,
+        /// Answers a neighbor's [`GossipEvent::Asked`].
+        answer: Answer,
         /// Where this node's endpoint is bound and can be dialed.
         local_address: LocalAddress,
         /// The transport's own counters as OpenMetrics text, without the final `# EOF`.
@@ -29,10 +33,12 @@ service! {
 }
 
 request! {
-    Join => (), JoinError;
+    Join => Joined, JoinError;
     Leave => (), Never;
     Dial => (), DialError;
     Broadcast => (), BroadcastError;
+    Ask => Bytes, AskError;
+    Answer => (), AnswerError;
     LocalAddress => LocalAddresses, Never;
     Counters => String, Never;
 }
@@ -42,6 +48,13 @@ request! {
 pub struct Join {
     /// The topic.
     pub topic: TopicId,
+}
+
+/// Answer to [`Join`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Joined {
+    /// The topic's neighbors now: none at first, all of them where it was joined already.
+    pub neighbors: Vec<EndpointId>,
 }
 
 /// Why a topic was not joined.
@@ -111,6 +124,103 @@ pub enum BroadcastError {
     /// The transport is closed.
     #[error("the gossip transport is closed")]
     Closed,
+}
+
+/// Largest question in bytes.
+pub const MAX_ASK_BYTES: usize = 64 * 1024;
+/// Largest answer in bytes.
+pub const MAX_ANSWER_BYTES: usize = 1024 * 1024;
+
+/// Asks one neighbor of a topic something. The transport proves to each side who the other one is
+/// (its endpoint key), and that it is a neighbor in the topic; nothing about the payload.
+#[derive(Debug, Clone)]
+pub struct Ask {
+    /// The topic.
+    pub topic: TopicId,
+    /// The neighbor.
+    pub peer: EndpointId,
+    /// The question, at most [`MAX_ASK_BYTES`].
+    pub payload: Bytes,
+}
+
+/// Why a question has no answer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum AskError {
+    /// The topic was not joined.
+    #[error("topic {0:?} is not joined; join it first")]
+    UnknownTopic(TopicId),
+    /// Only neighbors are asked.
+    #[error("{0:?} is no neighbor in this topic")]
+    NoNeighbor(EndpointId),
+    /// Larger than a question may be.
+    #[error("a question has at most {MAX_ASK_BYTES} bytes, this one has {0}")]
+    TooLarge(usize),
+    /// As many questions are under way as may be.
+    #[error("{limit} questions are under way already; try again later")]
+    Busy {
+        /// Most questions at once.
+        limit: usize,
+    },
+    /// The neighbor does not answer: it is busy, does not know the topic, or speaks another version.
+    #[error("the neighbor does not answer this: {0}")]
+    Refused(String),
+    /// No answer in time, or the connection was lost.
+    #[error("no answer: {0}")]
+    Failed(String),
+}
+
+/// Names a neighbor's question from [`GossipEvent::Asked`] to [`Answer`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct AskId(pub u64);
+
+/// Answers a neighbor's question.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    /// Which question.
+    pub id: AskId,
+    /// The answer, at most [`MAX_ANSWER_BYTES`]; `None` refuses one.
+    pub payload: Option<Bytes>,
+}
+
+/// Why an answer was not sent.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum AnswerError {
+    /// Nobody waits for it any more: the neighbor went away, or it took too long.
+    #[error("nobody waits for this answer any more")]
+    Gone,
+    /// Larger than an answer may be.
+    #[error("an answer has at most {MAX_ANSWER_BYTES} bytes, this one has {0}")]
+    TooLarge(usize),
+}
+
+/// Why a neighbor's question was not passed on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum AskDrop {
+    /// The topic is not joined here, or the asker is no neighbor in it.
+    NotMember,
+    /// Too many questions of this neighbor, or of all of them, are under way.
+    Busy,
+    /// Larger than a question may be, cut short, or of another version.
+    Malformed,
+    /// It was not answered in time.
+    TimedOut,
+}
+
+impl AskDrop {
+    /// All reasons.
+    pub const ALL: [Self; 4] = [Self::NotMember, Self::Busy, Self::Malformed, Self::TimedOut];
+
+    /// The name in labels and logs.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::NotMember => "not_member",
+            Self::Busy => "busy",
+            Self::Malformed => "malformed",
+            Self::TimedOut => "timed_out",
+        }
+    }
 }
 
 /// Asks where this node's endpoint is bound and can be dialed.
@@ -187,6 +297,22 @@ pub enum GossipEvent {
         payload: Bytes,
         /// The neighbor that handed it on; not the author.
         from: EndpointId,
+    },
+    /// A neighbor asks something. [`Answer`] it soon, or refuse.
+    Asked {
+        /// The topic.
+        topic: TopicId,
+        /// Who asks.
+        from: EndpointId,
+        /// Names the question.
+        id: AskId,
+        /// The question. Nothing about it is verified yet.
+        payload: Bytes,
+    },
+    /// A neighbor's question was not passed on.
+    AskDropped {
+        /// Why.
+        reason: AskDrop,
     },
     /// The swarm was faster than this node: broadcasts of a topic were lost.
     TopicLagged {

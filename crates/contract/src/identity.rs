@@ -170,6 +170,8 @@ pub struct EpochKeys {
     pub hello_request: KeyBytes,
     /// Seals hello replies (XChaCha20-Poly1305).
     pub hello_reply: KeyBytes,
+    /// Seals the summaries and posts of gap repair (XChaCha20-Poly1305).
+    pub repair: KeyBytes,
     /// Seals posts (XChaCha20-Poly1305); a public topic has none, its posts are in the clear.
     pub post_seal: Option<KeyBytes>,
 }

@@ -38,8 +38,9 @@ pub use discovery::{
 pub use event::{Event, Outlet};
 pub use factory::Factory;
 pub use gossip::{
-    Broadcast, BroadcastError, Counters, Dial, DialError, DialResult, GossipEvent, GossipPort,
-    GossipService, Join, JoinError, Leave, LocalAddress, LocalAddresses,
+    Answer, AnswerError, Ask, AskDrop, AskError, AskId, Broadcast, BroadcastError, Counters, Dial,
+    DialError, DialResult, GossipEvent, GossipPort, GossipService, Join, JoinError, Joined, Leave,
+    LocalAddress, LocalAddresses, MAX_ANSWER_BYTES, MAX_ASK_BYTES,
 };
 pub use identity::{
     AddTopic, AddTopicError, AuthorLink, EndpointKey, EpochKeys, IdentityInfo, IdentityPort,
@@ -49,12 +50,14 @@ pub use identity::{
 pub use ids::{
     AuthorId, EPOCH_SECONDS, EndpointId, Epoch, IdError, InfoHash, Signature, TopicId, UnixMillis,
 };
-pub use metrics::{MetricsPort, MetricsService, NodeEvent, PostDrop, Render};
+pub use metrics::{
+    MetricsPort, MetricsService, NodeEvent, PostDrop, Render, RepairResult, RestartReason,
+};
 pub use peer::{EndpointAddr, EndpointAddrError, MAX_DIRECT_ADDRESSES, Source};
-pub use port::{CallError, Limits, Never, Probe, Request, Stop};
+pub use port::{CallError, Drill, Gate, Limits, Line, Never, Probe, Request, Stop};
 pub use store::{
-    KnownPeer, KnownPeers, LastSeq, Post, Posts, Remember, SavePost, Saved, StoreError, StoreEvent,
-    StorePort, StoreService,
+    Beyond, Contacts, Holding, Holdings, KnownPeer, KnownPeers, LastSeq, Post, Posts, PostsBeyond,
+    Remember, RememberContacts, SavePost, Saved, StoreError, StoreEvent, StorePort, StoreService,
 };
 pub use topic::{MAX_TOPIC_NAME_BYTES, SECRET_BYTES, TopicName, TopicNameError, TopicSecret};
 pub use verdict::Verdict;

@@ -91,6 +91,56 @@ impl PostDrop {
     }
 }
 
+/// How a gap repair with a neighbor ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum RepairResult {
+    /// All that the neighbor has is here now.
+    Complete,
+    /// The neighbor has more than one repair may bring; another one follows.
+    Partial,
+    /// The neighbor did not answer.
+    Failed,
+    /// What came back can't be used.
+    Invalid,
+}
+
+impl RepairResult {
+    /// All results.
+    pub const ALL: [Self; 4] = [Self::Complete, Self::Partial, Self::Failed, Self::Invalid];
+
+    /// The name in labels and logs.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Complete => "complete",
+            Self::Partial => "partial",
+            Self::Failed => "failed",
+            Self::Invalid => "invalid",
+        }
+    }
+}
+
+/// Why a service was started again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum RestartReason {
+    /// Its actor is gone: a handler panicked.
+    Panic,
+    /// It did not answer its probe.
+    Hang,
+}
+
+impl RestartReason {
+    /// All reasons.
+    pub const ALL: [Self; 2] = [Self::Panic, Self::Hang];
+
+    /// The name in labels and logs.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Panic => "panic",
+            Self::Hang => "hang",
+        }
+    }
+}
+
 /// What happened in the node around the services.
 #[derive(Debug, Clone, actix::Message)]
 #[rtype(result = "()")]
@@ -137,6 +187,41 @@ pub enum NodeEvent {
     PostDropped {
         /// Why.
         reason: PostDrop,
+    },
+    /// Gap repair with a neighbor has ended.
+    RepairEnded {
+        /// How.
+        result: RepairResult,
+        /// Posts that it brought.
+        posts: u64,
+    },
+    /// A neighbor's gap repair was answered.
+    RepairServed {
+        /// Posts that were given.
+        posts: u64,
+    },
+    /// A service was started again.
+    Restarted {
+        /// Which.
+        service: &'static str,
+        /// Why.
+        reason: RestartReason,
+    },
+    /// Where a topic stands, told again to metrics that have just started.
+    TopicResumed {
+        /// The topic.
+        topic: TopicId,
+        /// Neighbors now.
+        neighbors: usize,
+        /// What has come of looking for its peers.
+        verdict: Option<Verdict>,
+    },
+    /// Requests that are under way to a service.
+    RequestsInFlight {
+        /// The service.
+        service: &'static str,
+        /// How many.
+        requests: usize,
     },
     /// The node missed events of a service.
     EventsMissed {

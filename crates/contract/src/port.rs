@@ -6,7 +6,7 @@
 //! [`CallError::Busy`].
 
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use actix::{Message, Recipient};
@@ -26,18 +26,19 @@ pub trait Request:
 }
 
 /// Declares `Message` and [`Request`] for request types: `request!(Sign => Signature, SignError)`.
+#[macro_export]
 macro_rules! request {
     ($($name:ty => $reply:ty, $error:ty;)+) => {$(
         impl actix::Message for $name {
             type Result = Result<$reply, $error>;
         }
-        impl $crate::port::Request for $name {
+        impl $crate::Request for $name {
             type Reply = $reply;
             type Error = $error;
         }
     )+};
 }
-pub(crate) use request;
+pub use request;
 
 /// The error of requests that a service never refuses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -52,9 +53,53 @@ pub struct Probe;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stop;
 
+/// Causes a fault on purpose, so that supervision can be practiced on a running service. Every
+/// service has it, by [`drill!`](crate::drill).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Drill {
+    /// The handler panics.
+    Panic,
+    /// The handler blocks its thread for good.
+    Hang,
+    /// The handler blocks its thread for a while.
+    Slow(Duration),
+}
+
+impl Drill {
+    /// Does it.
+    ///
+    /// # Panics
+    /// When that is what was asked for.
+    pub fn perform(self) {
+        match self {
+            Self::Panic => panic!("a drill"),
+            Self::Hang => loop {
+                std::thread::park();
+            },
+            Self::Slow(time) => std::thread::sleep(time),
+        }
+    }
+}
+
 request! {
     Probe => (), Never;
     Stop => (), Never;
+    Drill => (), Never;
+}
+
+/// Lets an actor handle [`Drill`].
+#[macro_export]
+macro_rules! drill {
+    ($actor:ty) => {
+        impl actix::Handler<$crate::Drill> for $actor {
+            type Result = Result<(), $crate::Never>;
+
+            fn handle(&mut self, drill: $crate::Drill, _: &mut Self::Context) -> Self::Result {
+                drill.perform();
+                Ok(())
+            }
+        }
+    };
 }
 
 /// Why a request brought no reply.
@@ -107,16 +152,17 @@ impl Default for Limits {
     }
 }
 
-/// The permits of one port, shared by the lines of its requests.
+/// The permits of one port, shared by the lines of its requests. For [`service!`](crate::service).
 #[derive(Debug, Clone)]
-pub(crate) struct Gate {
+pub struct Gate {
     service: &'static str,
     limits: Limits,
     permits: Arc<Semaphore>,
 }
 
 impl Gate {
-    pub(crate) fn new(service: &'static str, limits: Limits) -> Self {
+    /// The bounds of a service's port.
+    pub fn new(service: &'static str, limits: Limits) -> Self {
         let permits = Arc::new(Semaphore::new(limits.in_flight));
         Self {
             service,
@@ -125,13 +171,14 @@ impl Gate {
         }
     }
 
-    pub(crate) fn in_use(&self) -> usize {
+    /// Requests under way now.
+    pub fn in_use(&self) -> usize {
         self.limits.in_flight - self.permits.available_permits()
     }
 }
 
-/// One request type of a port: where it goes now.
-pub(crate) struct Line<M: Request>(Arc<Mutex<Recipient<M>>>)
+/// One request type of a port: where it goes now. For [`service!`](crate::service).
+pub struct Line<M: Request>(Arc<Mutex<Recipient<M>>>)
 where
     M::Result: Send;
 
@@ -148,19 +195,26 @@ impl<M: Request> Line<M>
 where
     M::Result: Send,
 {
-    pub(crate) fn new(to: Recipient<M>) -> Self {
+    /// A line to an actor.
+    pub fn new(to: Recipient<M>) -> Self {
         Self(Arc::new(Mutex::new(to)))
     }
 
-    pub(crate) fn repoint(&self, to: Recipient<M>) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = to;
+    /// Goes where another line goes, from now on.
+    pub fn adopt(&self, fresh: &Self) {
+        let to = fresh.lock().clone();
+        *self.lock() = to;
     }
 
-    pub(crate) async fn call(
-        &self,
-        gate: &Gate,
-        request: M,
-    ) -> Result<M::Reply, CallError<M::Error>> {
+    fn lock(&self) -> MutexGuard<'_, Recipient<M>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Sends a request and waits for the reply, within the bounds of the gate.
+    ///
+    /// # Errors
+    /// See [`CallError`].
+    pub async fn call(&self, gate: &Gate, request: M) -> Result<M::Reply, CallError<M::Error>> {
         let service = gate.service;
         let busy = CallError::Busy {
             service,
@@ -168,7 +222,7 @@ where
         };
         let _permit = gate.permits.try_acquire().map_err(|_| busy)?;
         let reply = {
-            let to = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            let to = self.lock();
             to.send(request)
         };
         match tokio::time::timeout(gate.limits.timeout, reply).await {
@@ -183,6 +237,7 @@ where
 }
 
 /// Declares a service: the trait that lists what an implementation handles, and the port.
+#[macro_export]
 macro_rules! service {
     (
         $(#[$doc:meta])*
@@ -198,8 +253,9 @@ macro_rules! service {
         pub trait $service:
             actix::Actor<Context = actix::Context<Self>>
             $(+ actix::Handler<$request>)+
-            + actix::Handler<$crate::port::Probe>
-            + actix::Handler<$crate::port::Stop>
+            + actix::Handler<$crate::Probe>
+            + actix::Handler<$crate::Stop>
+            + actix::Handler<$crate::Drill>
             $($(+ actix::Handler<$event>)+)?
         {
         }
@@ -207,8 +263,10 @@ macro_rules! service {
         impl<A> $service for A where
             A: actix::Actor<Context = actix::Context<Self>>
                 $(+ actix::Handler<$request>)+
-                + actix::Handler<$crate::port::Probe>
-                + actix::Handler<$crate::port::Stop>
+                + actix::Handler<$crate::Probe>
+                + actix::Handler<$crate::Stop>
+                + actix::Handler<$crate::Drill>
+            + actix::Handler<$crate::Drill>
                 $($(+ actix::Handler<$event>)+)?
         {
         }
@@ -216,10 +274,11 @@ macro_rules! service {
         #[doc = concat!("The way to the ", $name, " service. Clones share their bounds.")]
         #[derive(Clone)]
         pub struct $port {
-            gate: $crate::port::Gate,
-            probe: $crate::port::Line<$crate::port::Probe>,
-            stop: $crate::port::Line<$crate::port::Stop>,
-            $($method: $crate::port::Line<$request>,)+
+            gate: $crate::Gate,
+            probe: $crate::Line<$crate::Probe>,
+            stop: $crate::Line<$crate::Stop>,
+            drill: $crate::Line<$crate::Drill>,
+            $($method: $crate::Line<$request>,)+
         }
 
         impl $port {
@@ -227,20 +286,23 @@ macro_rules! service {
             pub const SERVICE: &'static str = $name;
 
             /// Points a new port at an actor.
-            pub fn new<A: $service>(to: &actix::Addr<A>, limits: $crate::port::Limits) -> Self {
+            pub fn new<A: $service>(to: &actix::Addr<A>, limits: $crate::Limits) -> Self {
                 Self {
-                    gate: $crate::port::Gate::new(Self::SERVICE, limits),
-                    probe: $crate::port::Line::new(to.clone().recipient()),
-                    stop: $crate::port::Line::new(to.clone().recipient()),
-                    $($method: $crate::port::Line::new(to.clone().recipient()),)+
+                    gate: $crate::Gate::new(Self::SERVICE, limits),
+                    probe: $crate::Line::new(to.clone().recipient()),
+                    stop: $crate::Line::new(to.clone().recipient()),
+                    drill: $crate::Line::new(to.clone().recipient()),
+                    $($method: $crate::Line::new(to.clone().recipient()),)+
                 }
             }
 
-            /// Points this port and all its clones at another actor, after a restart.
-            pub fn repoint<A: $service>(&self, to: &actix::Addr<A>) {
-                self.probe.repoint(to.clone().recipient());
-                self.stop.repoint(to.clone().recipient());
-                $(self.$method.repoint(to.clone().recipient());)+
+            /// Points this port and all its clones where another port points: at the fresh actor,
+            /// after a restart.
+            pub fn adopt(&self, fresh: &Self) {
+                self.probe.adopt(&fresh.probe);
+                self.stop.adopt(&fresh.stop);
+                self.drill.adopt(&fresh.drill);
+                $(self.$method.adopt(&fresh.$method);)+
             }
 
             /// Requests under way now.
@@ -251,15 +313,23 @@ macro_rules! service {
             /// Asks whether the service still works.
             pub async fn probe(
                 &self,
-            ) -> Result<(), $crate::port::CallError<$crate::port::Never>> {
-                self.probe.call(&self.gate, $crate::port::Probe).await
+            ) -> Result<(), $crate::CallError<$crate::Never>> {
+                self.probe.call(&self.gate, $crate::Probe).await
             }
 
             /// Asks the service to end in good order.
             pub async fn stop(
                 &self,
-            ) -> Result<(), $crate::port::CallError<$crate::port::Never>> {
-                self.stop.call(&self.gate, $crate::port::Stop).await
+            ) -> Result<(), $crate::CallError<$crate::Never>> {
+                self.stop.call(&self.gate, $crate::Stop).await
+            }
+
+            /// Causes a fault in the service on purpose.
+            pub async fn drill(
+                &self,
+                drill: $crate::Drill,
+            ) -> Result<(), $crate::CallError<$crate::Never>> {
+                self.drill.call(&self.gate, drill).await
             }
 
             $(
@@ -268,8 +338,8 @@ macro_rules! service {
                     &self,
                     request: $request,
                 ) -> Result<
-                    <$request as $crate::port::Request>::Reply,
-                    $crate::port::CallError<<$request as $crate::port::Request>::Error>,
+                    <$request as $crate::Request>::Reply,
+                    $crate::CallError<<$request as $crate::Request>::Error>,
                 > {
                     self.$method.call(&self.gate, request).await
                 }
@@ -283,108 +353,7 @@ macro_rules! service {
         }
     };
 }
-pub(crate) use service;
+pub use service;
 
 #[cfg(test)]
-mod tests {
-    use actix::{Actor, Addr, Context, Handler, ResponseFuture};
-
-    use super::*;
-
-    #[derive(Debug)]
-    pub struct Wait(Duration);
-    request! { Wait => u32, Never; }
-
-    service! {
-        /// Answers after a while.
-        WaitService, WaitPort, "wait" {
-            /// Waits.
-            wait: Wait,
-        }
-    }
-
-    struct Waiter(u32);
-
-    impl Actor for Waiter {
-        type Context = Context<Self>;
-    }
-    impl Handler<Wait> for Waiter {
-        type Result = ResponseFuture<Result<u32, Never>>;
-        fn handle(&mut self, wait: Wait, _: &mut Self::Context) -> Self::Result {
-            let id = self.0;
-            Box::pin(async move {
-                tokio::time::sleep(wait.0).await;
-                Ok(id)
-            })
-        }
-    }
-    impl Handler<Probe> for Waiter {
-        type Result = Result<(), Never>;
-        fn handle(&mut self, _: Probe, _: &mut Self::Context) -> Self::Result {
-            Ok(())
-        }
-    }
-    impl Handler<Stop> for Waiter {
-        type Result = Result<(), Never>;
-        fn handle(&mut self, _: Stop, ctx: &mut Self::Context) -> Self::Result {
-            actix::ActorContext::stop(ctx);
-            Ok(())
-        }
-    }
-
-    const HOUR: Duration = Duration::from_secs(3600);
-
-    fn port(timeout: Duration) -> (Addr<Waiter>, WaitPort) {
-        let addr = Waiter(1).start();
-        let limits = Limits {
-            in_flight: 1,
-            timeout,
-        };
-        (addr.clone(), WaitPort::new(&addr, limits))
-    }
-
-    #[actix::test]
-    async fn busy_at_the_bound_and_free_after_it() {
-        let (_addr, port) = port(HOUR);
-        let mut slow = Box::pin(port.wait(Wait(HOUR)));
-        assert!(futures_poll_once(slow.as_mut()).await.is_none());
-        assert_eq!(port.in_flight(), 1);
-        let busy = port.wait(Wait(Duration::ZERO)).await;
-        assert!(matches!(busy, Err(CallError::Busy { limit: 1, .. })));
-        drop(slow);
-        assert_eq!(port.wait(Wait(Duration::ZERO)).await, Ok(1));
-        assert_eq!(port.probe().await, Ok(()));
-    }
-
-    #[actix::test]
-    async fn a_hanging_service_times_out() {
-        let (_addr, port) = port(Duration::from_millis(10));
-        let late = port.wait(Wait(HOUR)).await;
-        assert!(matches!(late, Err(CallError::TimedOut { .. })));
-        assert_eq!(port.in_flight(), 0);
-    }
-
-    #[actix::test]
-    async fn a_dead_service_is_unavailable_until_repointed() {
-        let (_addr, port) = port(HOUR);
-        let clone = port.clone();
-        assert_eq!(port.stop().await, Ok(()));
-        while port.wait(Wait(Duration::ZERO)).await.is_ok() {}
-        let dead = clone.wait(Wait(Duration::ZERO)).await;
-        assert_eq!(dead, Err(CallError::Unavailable { service: "wait" }));
-        port.repoint(&Waiter(2).start());
-        assert_eq!(clone.wait(Wait(Duration::ZERO)).await, Ok(2));
-    }
-
-    async fn futures_poll_once<F: Future + Unpin>(future: F) -> Option<F::Output> {
-        let mut future = Some(future);
-        std::future::poll_fn(|cx| {
-            let mut pinned = std::pin::Pin::new(future.as_mut().expect("polled once"));
-            match pinned.as_mut().poll(cx) {
-                std::task::Poll::Ready(out) => std::task::Poll::Ready(Some(out)),
-                std::task::Poll::Pending => std::task::Poll::Ready(None),
-            }
-        })
-        .await
-    }
-}
+mod tests;

@@ -1,6 +1,7 @@
 //! The store service: what survives a restart. A reply means that it is on disk.
 
 use std::fmt;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -23,6 +24,14 @@ service! {
         posts: Posts,
         /// The highest sequence number that an author has used in a topic.
         last_seq: LastSeq,
+        /// Which posts of a topic are here, for gap repair.
+        holdings: Holdings,
+        /// The posts of a topic that somebody with other holdings lacks.
+        posts_beyond: PostsBeyond,
+        /// Keeps DHT contacts to start from next time; the newest replace the oldest.
+        remember_contacts: RememberContacts,
+        /// DHT contacts to start from, last seen first.
+        contacts: Contacts,
     }
 }
 
@@ -32,6 +41,10 @@ request! {
     SavePost => Saved, StoreError;
     Posts => Vec<Post>, StoreError;
     LastSeq => Option<u64>, StoreError;
+    Holdings => Vec<Holding>, StoreError;
+    PostsBeyond => Beyond, StoreError;
+    RememberContacts => (), StoreError;
+    Contacts => Vec<SocketAddr>, StoreError;
 }
 
 /// Why the store did not do it.
@@ -149,6 +162,76 @@ pub struct LastSeq {
     pub author: AuthorId,
 }
 
+/// Asks which posts of a topic are here.
+#[derive(Debug, Clone, Copy)]
+pub struct Holdings {
+    /// The topic.
+    pub topic: TopicId,
+    /// Only authors from this one on, in the order of their ids.
+    pub from: AuthorId,
+    /// Most authors to tell.
+    pub limit: usize,
+}
+
+/// Which posts of one author are settled: here, or once here and dropped by the retention.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Holding {
+    /// The author.
+    pub author: AuthorId,
+    /// Settled numbers as ranges, both ends included, ascending, with gaps between.
+    pub ranges: Vec<(u64, u64)>,
+}
+
+impl Holding {
+    /// Whether a number is settled.
+    pub fn has(&self, seq: u64) -> bool {
+        let mut ranges = self.ranges.iter();
+        ranges.any(|(first, last)| (*first..=*last).contains(&seq))
+    }
+}
+
+/// Asks for the posts of a topic that somebody lacks, in the order of author and number.
+#[derive(Debug, Clone)]
+pub struct PostsBeyond {
+    /// The topic.
+    pub topic: TopicId,
+    /// Only authors from this one on.
+    pub from: AuthorId,
+    /// Only authors up to this one.
+    pub to: AuthorId,
+    /// What the asker has of them.
+    pub have: Vec<Holding>,
+    /// Most posts to give.
+    pub max_posts: usize,
+    /// Most bytes of their envelopes together.
+    pub max_bytes: usize,
+}
+
+/// Answer to [`PostsBeyond`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Beyond {
+    /// The posts.
+    pub posts: Vec<Post>,
+    /// There are more that did not fit.
+    pub more: bool,
+}
+
+/// Keeps DHT contacts.
+#[derive(Debug, Clone)]
+pub struct RememberContacts {
+    /// Addresses of DHT nodes that answered lately.
+    pub contacts: Vec<SocketAddr>,
+    /// When.
+    pub seen_at: UnixMillis,
+}
+
+/// Asks for DHT contacts.
+#[derive(Debug, Clone, Copy)]
+pub struct Contacts {
+    /// Most contacts to tell.
+    pub limit: usize,
+}
+
 /// What happened in the store.
 #[derive(Debug, Clone, actix::Message)]
 #[rtype(result = "()")]
@@ -160,6 +243,13 @@ pub enum StoreEvent {
         requests: usize,
         /// From the start of the transaction to its end.
         took: Duration,
+    },
+    /// Posts and peers were dropped by the retention.
+    Pruned {
+        /// Posts.
+        posts: u64,
+        /// Peers.
+        peers: u64,
     },
     /// Requests failed.
     Failed {

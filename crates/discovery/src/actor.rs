@@ -231,7 +231,11 @@ impl Handler<Discover> for DiscoveryActor {
     type Result = Result<(), DiscoverError>;
 
     fn handle(&mut self, request: Discover, ctx: &mut Self::Context) -> Self::Result {
-        let Discover { topic, peers } = request;
+        let Discover {
+            topic,
+            peers,
+            cached: _,
+        } = request;
         self.core.check_room(topic)?;
         self.drive(Input::Discover { topic, peers }, ctx);
         Ok(())
@@ -317,6 +321,8 @@ impl Handler<Probe> for DiscoveryActor {
         Ok(())
     }
 }
+
+kukuri_contract::drill!(DiscoveryActor);
 
 impl Handler<Stop> for DiscoveryActor {
     type Result = Result<(), Never>;

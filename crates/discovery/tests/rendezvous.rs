@@ -69,7 +69,13 @@ impl Node {
     async fn discover(&self) {
         let topic = self.topic;
         let peers = Vec::new();
-        self.port.discover(Discover { topic, peers }).await.unwrap();
+        let cached = Vec::new();
+        let discover = Discover {
+            topic,
+            peers,
+            cached,
+        };
+        self.port.discover(discover).await.unwrap();
     }
 
     async fn finds(&mut self, who: EndpointId) -> (EndpointAddr, Source) {

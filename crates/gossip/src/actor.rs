@@ -12,8 +12,8 @@ use actix::{
 use futures_util::stream;
 use kukuri_contract::{
     Broadcast, BroadcastError, Counters, Dial, DialError, EndpointAddr, EndpointId, EndpointKey,
-    Factory, GossipEvent, GossipPort, Join, JoinError, Leave, Limits, LocalAddress, LocalAddresses,
-    Never, Outlet, Probe, Stop, TopicId,
+    Factory, GossipEvent, GossipPort, Join, JoinError, Joined, Leave, Limits, LocalAddress,
+    LocalAddresses, Never, Outlet, Probe, Stop, TopicId,
 };
 
 use crate::config::Config;
@@ -215,12 +215,13 @@ impl StreamHandler<SwarmEvent> for GossipActor {
 }
 
 impl Handler<Join> for GossipActor {
-    type Result = ResponseActFuture<Self, Result<(), JoinError>>;
+    type Result = ResponseActFuture<Self, Result<Joined, JoinError>>;
 
     fn handle(&mut self, Join { topic }: Join, _: &mut Self::Context) -> Self::Result {
         let limit = self.config.max_topics;
-        if self.topics.contains_key(&topic) {
-            return Box::pin(async { Ok(()) }.into_actor(self));
+        if let Some(open) = self.topics.get(&topic) {
+            let neighbors = open.membership.neighbors().iter().copied().collect();
+            return Box::pin(async { Ok(Joined { neighbors }) }.into_actor(self));
         }
         if self.topics.len() >= limit {
             let full = JoinError::TooManyTopics { limit };
@@ -233,8 +234,9 @@ impl Handler<Join> for GossipActor {
             let membership = Membership::new(actor.swarms.id(), &actor.config, actor.now());
             let open = Topic { swarm, membership };
             // Joined twice at once: the first one stays, so that its neighbors stay known.
-            actor.topics.entry(topic).or_insert(open);
-            Ok(())
+            let open = actor.topics.entry(topic).or_insert(open);
+            let neighbors = open.membership.neighbors().iter().copied().collect();
+            Ok(Joined { neighbors })
         });
         Box::pin(then)
     }
@@ -312,6 +314,26 @@ impl Handler<Probe> for GossipActor {
         Ok(())
     }
 }
+
+impl Handler<kukuri_contract::Ask> for GossipActor {
+    type Result = Result<bytes::Bytes, kukuri_contract::AskError>;
+
+    fn handle(&mut self, _: kukuri_contract::Ask, _: &mut Self::Context) -> Self::Result {
+        Err(kukuri_contract::AskError::Failed(
+            "not there yet".to_owned(),
+        ))
+    }
+}
+
+impl Handler<kukuri_contract::Answer> for GossipActor {
+    type Result = Result<(), kukuri_contract::AnswerError>;
+
+    fn handle(&mut self, _: kukuri_contract::Answer, _: &mut Self::Context) -> Self::Result {
+        Err(kukuri_contract::AnswerError::Gone)
+    }
+}
+
+kukuri_contract::drill!(GossipActor);
 
 impl Handler<Stop> for GossipActor {
     type Result = ResponseActFuture<Self, Result<(), Never>>;

@@ -147,6 +147,8 @@ impl Handler<Probe> for IdentityActor {
     }
 }
 
+kukuri_contract::drill!(IdentityActor);
+
 impl Handler<Stop> for IdentityActor {
     type Result = Result<(), Never>;
 

@@ -150,6 +150,8 @@ impl Handler<Probe> for MetricsActor {
     }
 }
 
+kukuri_contract::drill!(MetricsActor);
+
 impl Handler<Stop> for MetricsActor {
     type Result = Result<(), Never>;
 

@@ -168,6 +168,44 @@ impl Handler<Probe> for StoreActor {
     }
 }
 
+impl Handler<kukuri_contract::Holdings> for StoreActor {
+    type Result = Result<Vec<kukuri_contract::Holding>, StoreError>;
+
+    fn handle(&mut self, _: kukuri_contract::Holdings, _: &mut Self::Context) -> Self::Result {
+        Err(StoreError::Failed("not there yet".to_owned()))
+    }
+}
+
+impl Handler<kukuri_contract::PostsBeyond> for StoreActor {
+    type Result = Result<kukuri_contract::Beyond, StoreError>;
+
+    fn handle(&mut self, _: kukuri_contract::PostsBeyond, _: &mut Self::Context) -> Self::Result {
+        Err(StoreError::Failed("not there yet".to_owned()))
+    }
+}
+
+impl Handler<kukuri_contract::RememberContacts> for StoreActor {
+    type Result = Result<(), StoreError>;
+
+    fn handle(
+        &mut self,
+        _: kukuri_contract::RememberContacts,
+        _: &mut Self::Context,
+    ) -> Self::Result {
+        Err(StoreError::Failed("not there yet".to_owned()))
+    }
+}
+
+impl Handler<kukuri_contract::Contacts> for StoreActor {
+    type Result = Result<Vec<std::net::SocketAddr>, StoreError>;
+
+    fn handle(&mut self, _: kukuri_contract::Contacts, _: &mut Self::Context) -> Self::Result {
+        Err(StoreError::Failed("not there yet".to_owned()))
+    }
+}
+
+kukuri_contract::drill!(StoreActor);
+
 impl Handler<Stop> for StoreActor {
     type Result = ResponseActFuture<Self, Result<(), Never>>;
 

@@ -70,6 +70,7 @@ fn topic(label: &str, secret: bool) -> Value {
             "hello_tag": hex(keys.hello_tag.expose()),
             "hello_request": hex(keys.hello_request.expose()),
             "hello_reply": hex(keys.hello_reply.expose()),
+            "repair": hex(keys.repair.expose()),
             "post": keys.post_seal.map(|key| hex(key.expose())),
         })
     });

@@ -101,6 +101,7 @@ fn keys(label: &Value, epoch: Epoch) -> EpochKeys {
         hello_tag: key("hello_tag"),
         hello_request: key("hello_request"),
         hello_reply: key("hello_reply"),
+        repair: key("repair"),
         post_seal: (!keys["post"].is_null()).then(|| key("post")),
     }
 }

@@ -51,7 +51,13 @@ impl Handler<Open> for NodeActor {
                 let ports = ports.ok_or(TopicError::Stopping)?;
                 // The swarm first: a peer that discovery finds must have where to go.
                 ports.gossip.join(Join { topic }).await?;
-                ports.discovery.discover(Discover { topic, peers }).await?;
+                let cached = Vec::new();
+                let discover = Discover {
+                    topic,
+                    peers,
+                    cached,
+                };
+                ports.discovery.discover(discover).await?;
                 Ok(topic)
             }
             .into_actor(actor)

@@ -64,6 +64,7 @@ pub fn keys(n: u8) -> EpochKeys {
         hello_tag: KeyBytes::new([n; 32]),
         hello_request: KeyBytes::new([n ^ 0x40; 32]),
         hello_reply: KeyBytes::new([n ^ 0x80; 32]),
+        repair: KeyBytes::new([n ^ 0x20; 32]),
         post_seal: None,
     }
 }

@@ -59,6 +59,7 @@ impl TopicKey {
             hello_tag: key("hello tag"),
             hello_request: key("hello request"),
             hello_reply: key("hello reply"),
+            repair: key("repair"),
             post_seal: self.secret.then(|| key("post")),
         }
     }
@@ -112,11 +113,12 @@ mod tests {
                 &keys.hello_tag,
                 &keys.hello_request,
                 &keys.hello_reply,
+                &keys.repair,
                 keys.post_seal.as_ref().unwrap(),
             ];
             seen.extend(seals.map(|key| key.expose().to_vec()));
         }
-        assert_eq!(seen.len(), 10);
+        assert_eq!(seen.len(), 12);
     }
 
     #[test]
