@@ -43,10 +43,25 @@ pub struct NodeConfig {
     pub data_dir: Option<PathBuf>,
     /// Where `/metrics`, `/healthz` and `/readyz` are served, over plain HTTP. Empty: nowhere.
     pub http: Option<SocketAddr>,
-    /// Threads for the network. 2: a node is waiting most of the time.
+    /// Threads for gossip's network. 2: a node is waiting most of the time.
     pub worker_threads: usize,
     /// Events of a topic that wait for a slow subscriber; beyond, it misses the oldest.
     pub event_buffer: usize,
+    /// How often each service is probed, in milliseconds.
+    pub probe_every_ms: u64,
+    /// A probe that is not answered within so many milliseconds has failed; two in a row, and the
+    /// service is started again. 5 s: the longest a healthy one is ever busy is a slow disk.
+    pub probe_timeout_ms: u64,
+    /// Most restarts of one service within the window; one more, and the node gives up, so that
+    /// whoever runs it starts all of it anew. A guess that covers a bad minute.
+    pub restart_limit: usize,
+    /// The window of `restart_limit`, in seconds.
+    pub restart_window_s: u64,
+    /// Pause before the second restart within the window, in milliseconds; it doubles each time.
+    /// The first one is at once.
+    pub restart_pause_ms: u64,
+    /// Longest pause before a restart, in milliseconds.
+    pub restart_pause_max_ms: u64,
 }
 
 impl Default for NodeConfig {
@@ -56,6 +71,12 @@ impl Default for NodeConfig {
             http: None,
             worker_threads: 2,
             event_buffer: 1024,
+            probe_every_ms: 5_000,
+            probe_timeout_ms: 5_000,
+            restart_limit: 5,
+            restart_window_s: 60,
+            restart_pause_ms: 100,
+            restart_pause_max_ms: 10_000,
         }
     }
 }
@@ -109,10 +130,15 @@ impl Config {
             store,
             metrics,
         } = self;
-        if node.worker_threads == 0 || node.event_buffer == 0 {
-            return Err(ConfigError::Node(
-                "node.worker_threads and node.event_buffer must be at least 1",
-            ));
+        let positive = [
+            ("worker_threads", node.worker_threads as u64),
+            ("event_buffer", node.event_buffer as u64),
+            ("probe_every_ms", node.probe_every_ms),
+            ("probe_timeout_ms", node.probe_timeout_ms),
+            ("restart_window_s", node.restart_window_s),
+        ];
+        if let Some((field, _)) = positive.into_iter().find(|(_, value)| *value == 0) {
+            return Err(ConfigError::Node(field));
         }
         Identity::check(identity).map_err(ConfigError::section)?;
         Discovery::check(discovery).map_err(ConfigError::section)?;

@@ -3,10 +3,11 @@
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use kukuri_contract::{
-    AddTopicError, CallError, DiscoverError, JoinError, SetAddressError, SignError, StoreError,
-    TopicKeysError,
+    AddTopicError, CallError, DiscoverError, DiscoveryPort, GossipPort, IdentityPort, JoinError,
+    SetAddressError, SignError, StoreError, StorePort, TopicKeysError,
 };
 
 use crate::core::post::MAX_BODY_BYTES;
@@ -24,8 +25,8 @@ pub enum ConfigError {
     /// A value can't be read.
     #[error("the config can't be read: {}", one_line(.0))]
     Read(#[source] Box<figment::Error>),
-    /// A value of the section `node` is wrong.
-    #[error("{0}")]
+    /// A value of the section `node` is zero.
+    #[error("node.{0} is wrong: it must be at least 1")]
     Node(&'static str),
     /// A value of another section is wrong.
     #[error("{0}")]
@@ -114,9 +115,42 @@ pub enum TopicError {
     /// The topic is open already.
     #[error("this node has joined the topic already")]
     AlreadyJoined,
+    /// The node did not answer in time; the topic may still be joined.
+    #[error("the node did not answer within {0:?}; leave the topic and try again")]
+    TimedOut(Duration),
     /// The node is stopping.
     #[error("the node is stopping")]
     Stopping,
+}
+
+impl TopicError {
+    /// The service that failed.
+    pub(crate) fn service(&self) -> &'static str {
+        match self {
+            Self::Identity(_) => IdentityPort::SERVICE,
+            Self::Gossip(_) => GossipPort::SERVICE,
+            Self::Discovery(_) | Self::Address(_) => DiscoveryPort::SERVICE,
+            Self::Store(_) => StorePort::SERVICE,
+            Self::AlreadyJoined | Self::TimedOut(_) | Self::Stopping => "node",
+        }
+    }
+}
+
+/// Why a node gave up.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "the service \"{service}\" ended {times} times within {window:?} ({reason}); start the node again, \
+     and look at its log"
+)]
+pub struct GaveUp {
+    /// The service that ended again and again.
+    pub service: &'static str,
+    /// How it ended last.
+    pub reason: String,
+    /// How often.
+    pub times: usize,
+    /// Within which time.
+    pub window: Duration,
 }
 
 /// Why a post was not accepted. An accepted post is in the store.
@@ -145,9 +179,12 @@ pub enum PostError {
          identity? The next post gets a higher number: try again"
     )]
     NumberTaken(u64),
-    /// Too many posts wait for the first neighbor.
-    #[error("too many posts wait for the first neighbor; try again when there is one")]
-    TooManyUnsent,
+    /// As many posts are being written as may be.
+    #[error("{0} posts are being written already; wait for one of them, then try again")]
+    Busy(usize),
+    /// The node did not answer in time; the post may still be written.
+    #[error("the node did not answer within {0:?}; the post may be written all the same")]
+    TimedOut(Duration),
     /// The operating system gives no randomness.
     #[error("the operating system gives no randomness: {0}")]
     NoRandomness(getrandom::Error),

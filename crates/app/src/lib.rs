@@ -36,21 +36,25 @@
 //! The node is made of actors that talk through [`kukuri_contract`] only; [`compose`] is the one
 //! list of the implementations in use.
 
+mod arbiter;
 pub mod compose;
 mod config;
 pub mod core;
 mod error;
 mod node;
+mod parts;
+pub mod supervise;
 
 pub use config::{CONFIG_FILE, Config, ENV_PREFIX, NodeConfig};
 pub use core::post::MAX_BODY_BYTES;
-pub use error::{Cause, ConfigError, PostError, ReadError, StartError, TopicError};
+pub use error::{Cause, ConfigError, GaveUp, PostError, ReadError, StartError, TopicError};
 pub use kukuri_contract as contract;
 pub use kukuri_contract::{
-    AuthorId, EndpointAddr, EndpointId, Source, TopicId, TopicName, TopicSecret, Verdict,
+    AuthorId, Drill, EndpointAddr, EndpointId, Source, TopicId, TopicName, TopicSecret, Verdict,
 };
 pub use kukuri_discovery::LocalDht;
 pub use kukuri_identity::{StoreChoice, format_secret, generate_secret, parse_secret};
 pub use node::{
     JoinOptions, Node, NodeBuilder, NodeInfo, PostEvent, Topic, TopicEvent, TopicEvents, identity,
 };
+pub use supervise::Service;

@@ -5,6 +5,8 @@ use std::future::Future;
 
 /// Makes one implementation of a service.
 pub trait Factory {
+    /// The service that it implements: the name of its port.
+    const SERVICE: &'static str;
     /// The value of `<service>.kind` in the config that chooses this implementation.
     const NAME: &'static str;
     /// Its section of the config.

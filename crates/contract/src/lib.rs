@@ -54,7 +54,7 @@ pub use metrics::{
     MetricsPort, MetricsService, NodeEvent, PostDrop, Render, RepairResult, RestartReason,
 };
 pub use peer::{EndpointAddr, EndpointAddrError, MAX_DIRECT_ADDRESSES, Source};
-pub use port::{CallError, Drill, Gate, Limits, Line, Never, Probe, Request, Stop};
+pub use port::{CallError, Drill, Gate, Limits, Line, Never, Probe, Request, Stop, Watch};
 pub use store::{
     Beyond, Contacts, Holding, Holdings, KnownPeer, KnownPeers, LastSeq, Post, Posts, PostsBeyond,
     Remember, RememberContacts, SavePost, Saved, StoreError, StoreEvent, StorePort, StoreService,

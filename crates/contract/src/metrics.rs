@@ -53,6 +53,10 @@ pub enum PostDrop {
     Duplicate,
     /// Written in the future.
     Future,
+    /// The identity service gave no key to open it with.
+    NoKey,
+    /// The topic was left before it was looked at.
+    NotJoined,
     /// The store did not take it.
     NotStored,
     /// This node could not keep up.
@@ -61,7 +65,7 @@ pub enum PostDrop {
 
 impl PostDrop {
     /// All reasons.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 12] = [
         Self::Malformed,
         Self::Version,
         Self::Oversize,
@@ -70,6 +74,8 @@ impl PostDrop {
         Self::WrongKind,
         Self::Duplicate,
         Self::Future,
+        Self::NoKey,
+        Self::NotJoined,
         Self::NotStored,
         Self::Overload,
     ];
@@ -85,6 +91,8 @@ impl PostDrop {
             Self::WrongKind => "wrong_kind",
             Self::Duplicate => "duplicate",
             Self::Future => "future",
+            Self::NoKey => "no_key",
+            Self::NotJoined => "not_joined",
             Self::NotStored => "not_stored",
             Self::Overload => "overload",
         }

@@ -81,16 +81,31 @@ impl Drill {
     }
 }
 
+/// Waits for the end of a service: it is never answered, so its reply breaks off when the actor is
+/// gone, be it by a panic.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Watch;
+
 request! {
     Probe => (), Never;
     Stop => (), Never;
     Drill => (), Never;
+    Watch => (), Never;
 }
 
-/// Lets an actor handle [`Drill`].
+/// Lets an actor handle [`Drill`] and [`Watch`].
 #[macro_export]
 macro_rules! drill {
     ($actor:ty) => {
+        impl actix::Handler<$crate::Watch> for $actor {
+            // Tied to the actor's context: a plain future would live on without it.
+            type Result = actix::ResponseActFuture<Self, Result<(), $crate::Never>>;
+
+            fn handle(&mut self, _: $crate::Watch, _: &mut Self::Context) -> Self::Result {
+                Box::pin(actix::fut::wrap_future(std::future::pending()))
+            }
+        }
+
         impl actix::Handler<$crate::Drill> for $actor {
             type Result = Result<(), $crate::Never>;
 
@@ -210,6 +225,13 @@ where
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Sends a request and waits until its reply breaks off, without any bound.
+    pub async fn ended(&self, request: M) {
+        let reply = self.lock().send(request);
+        // The actor is gone, whatever came of it.
+        let _ended = reply.await;
+    }
+
     /// Sends a request and waits for the reply, within the bounds of the gate.
     ///
     /// # Errors
@@ -256,6 +278,7 @@ macro_rules! service {
             + actix::Handler<$crate::Probe>
             + actix::Handler<$crate::Stop>
             + actix::Handler<$crate::Drill>
+            + actix::Handler<$crate::Watch>
             $($(+ actix::Handler<$event>)+)?
         {
         }
@@ -266,7 +289,10 @@ macro_rules! service {
                 + actix::Handler<$crate::Probe>
                 + actix::Handler<$crate::Stop>
                 + actix::Handler<$crate::Drill>
+                + actix::Handler<$crate::Watch>
+            + actix::Handler<$crate::Watch>
             + actix::Handler<$crate::Drill>
+            + actix::Handler<$crate::Watch>
                 $($(+ actix::Handler<$event>)+)?
         {
         }
@@ -278,6 +304,7 @@ macro_rules! service {
             probe: $crate::Line<$crate::Probe>,
             stop: $crate::Line<$crate::Stop>,
             drill: $crate::Line<$crate::Drill>,
+            watch: $crate::Line<$crate::Watch>,
             $($method: $crate::Line<$request>,)+
         }
 
@@ -292,6 +319,7 @@ macro_rules! service {
                     probe: $crate::Line::new(to.clone().recipient()),
                     stop: $crate::Line::new(to.clone().recipient()),
                     drill: $crate::Line::new(to.clone().recipient()),
+                    watch: $crate::Line::new(to.clone().recipient()),
                     $($method: $crate::Line::new(to.clone().recipient()),)+
                 }
             }
@@ -302,6 +330,7 @@ macro_rules! service {
                 self.probe.adopt(&fresh.probe);
                 self.stop.adopt(&fresh.stop);
                 self.drill.adopt(&fresh.drill);
+                self.watch.adopt(&fresh.watch);
                 $(self.$method.adopt(&fresh.$method);)+
             }
 
@@ -322,6 +351,12 @@ macro_rules! service {
                 &self,
             ) -> Result<(), $crate::CallError<$crate::Never>> {
                 self.stop.call(&self.gate, $crate::Stop).await
+            }
+
+            /// Returns when the actor behind this port is gone. Takes no permit, and as long as it
+            /// takes.
+            pub async fn gone(&self) {
+                self.watch.ended($crate::Watch).await;
             }
 
             /// Causes a fault in the service on purpose.

@@ -53,6 +53,7 @@ pub struct Running {
 }
 
 impl Factory for Mainline {
+    const SERVICE: &'static str = DiscoveryPort::SERVICE;
     const NAME: &'static str = "mainline";
     type Config = Config;
     type Deps = Deps;

@@ -45,6 +45,7 @@ pub struct Running {
 }
 
 impl Factory for IrohGossip {
+    const SERVICE: &'static str = GossipPort::SERVICE;
     const NAME: &'static str = "iroh";
     type Config = Config;
     type Deps = Deps;

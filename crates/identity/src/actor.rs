@@ -14,7 +14,7 @@ use crate::config::Config;
 use crate::core::keys::Keys;
 use crate::core::topics::Topics;
 use crate::error::IdentityError;
-use crate::store::{Opened, open};
+use crate::store::{MemoryStore, Opened, open};
 
 /// The implementation `keyring` of identity: keys in the operating system's keyring, a file, or
 /// memory.
@@ -26,6 +26,8 @@ pub struct KeyringIdentity;
 pub struct Deps {
     /// The directory whose node this is.
     pub data_dir: PathBuf,
+    /// Where the store `memory` keeps its keys; give the same one again after a restart.
+    pub memory: MemoryStore,
     /// The wall clock.
     pub clock: WallClock,
 }
@@ -44,6 +46,7 @@ pub struct Running {
 }
 
 impl Factory for KeyringIdentity {
+    const SERVICE: &'static str = IdentityPort::SERVICE;
     const NAME: &'static str = "keyring";
     type Config = Config;
     type Deps = Deps;
@@ -61,10 +64,14 @@ impl Factory for KeyringIdentity {
 
     async fn spawn(config: Config, deps: Deps) -> Result<Running, IdentityError> {
         Self::check(&config)?;
-        let Deps { data_dir, clock } = deps;
+        let Deps {
+            data_dir,
+            memory,
+            clock,
+        } = deps;
         let (choice, now) = (config.store, clock.now());
         // Files and keyrings block.
-        let opened = spawn_blocking(move || open(choice, &data_dir, now)).await;
+        let opened = spawn_blocking(move || open(choice, &data_dir, &memory, now)).await;
         let Opened { keys, kind, note } = opened.expect("opening a store does not panic")?;
         let info = IdentityInfo {
             endpoint: keys.endpoint_id(),

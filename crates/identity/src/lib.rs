@@ -21,3 +21,4 @@ pub use config::{Config, StoreChoice};
 pub use core::secret::{SecretError, format_secret, parse_secret};
 pub use error::{IdentityError, KeyStoreError};
 pub use random::generate_secret;
+pub use store::MemoryStore;

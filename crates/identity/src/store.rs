@@ -1,6 +1,7 @@
 //! Where a node's keys are kept: one trait, and the choice among its implementations.
 
 use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use kukuri_contract::{SecretStoreKind, UnixMillis};
 use zeroize::Zeroizing;
@@ -26,6 +27,47 @@ pub trait KeyStore {
     fn describe(&self) -> String;
 }
 
+/// Keys in memory: they outlive the actor, but not the process. Clones share the keys.
+#[derive(Clone, Default)]
+pub struct MemoryStore(Arc<Mutex<Option<Zeroizing<Vec<u8>>>>>);
+
+impl std::fmt::Debug for MemoryStore {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("MemoryStore(..)")
+    }
+}
+
+impl KeyStore for MemoryStore {
+    fn kind(&self) -> SecretStoreKind {
+        SecretStoreKind::Memory
+    }
+
+    fn holds_keys(&self) -> bool {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .is_some()
+    }
+
+    fn load(&self) -> Result<Option<Zeroizing<Vec<u8>>>, KeyStoreError> {
+        Ok(self
+            .0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone())
+    }
+
+    fn save(&self, keys: &[u8]) -> Result<(), KeyStoreError> {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.get_or_insert_with(|| Zeroizing::new(keys.to_vec()));
+        Ok(())
+    }
+
+    fn describe(&self) -> String {
+        "memory (gone when the program ends)".to_owned()
+    }
+}
+
 /// Keys, and where they are kept.
 #[derive(Debug)]
 pub struct Opened {
@@ -41,15 +83,16 @@ pub struct Opened {
 ///
 /// # Errors
 /// The store of choice fails, or the keys are in another one.
-pub fn open(choice: StoreChoice, dir: &Path, now: UnixMillis) -> Result<Opened, IdentityError> {
+pub fn open(
+    choice: StoreChoice,
+    dir: &Path,
+    memory: &MemoryStore,
+    now: UnixMillis,
+) -> Result<Opened, IdentityError> {
     let file = FileStore::new(dir);
     let os = KeyringStore::new(dir, generate_name()?);
     match choice {
-        StoreChoice::Memory => Ok(Opened {
-            keys: generate_keys(now)?,
-            kind: SecretStoreKind::Memory,
-            note: "memory (gone when the program ends)".to_owned(),
-        }),
+        StoreChoice::Memory => load_or_make(memory, now),
         StoreChoice::File => {
             refuse_elsewhere(dir, &os, &file)?;
             load_or_make(&file, now)
@@ -118,26 +161,37 @@ mod tests {
 
     const NOW: UnixMillis = UnixMillis(1_780_000_000_000);
 
+    fn open_in(choice: StoreChoice, dir: &Path) -> Result<Opened, IdentityError> {
+        open(choice, dir, &MemoryStore::default(), NOW)
+    }
+
     fn open_file(dir: &Path) -> Result<Opened, IdentityError> {
-        open(StoreChoice::File, dir, NOW)
+        open_in(StoreChoice::File, dir)
     }
 
     #[test]
     fn a_file_keeps_the_identity_and_memory_does_not() {
         let dir = tempfile::tempdir().unwrap();
         let first = open_file(dir.path()).unwrap();
-        let second = open(StoreChoice::Auto, dir.path(), UnixMillis(1)).unwrap();
+        let second = open_in(StoreChoice::Auto, dir.path()).unwrap();
         assert_eq!(second.kind, SecretStoreKind::File, "where the keys are");
         assert_eq!(first.keys.link(), second.keys.link());
-        let memory = || open(StoreChoice::Memory, dir.path(), NOW).unwrap().keys;
-        assert_ne!(memory().endpoint_id(), memory().endpoint_id());
+        let kept = MemoryStore::default();
+        let memory = |kept| {
+            open(StoreChoice::Memory, dir.path(), kept, NOW)
+                .unwrap()
+                .keys
+        };
+        let first = memory(&kept).endpoint_id();
+        assert_eq!(memory(&kept).endpoint_id(), first, "as long as the process");
+        assert_ne!(memory(&MemoryStore::default()).endpoint_id(), first);
     }
 
     #[test]
     fn another_store_makes_no_second_identity() {
         let dir = tempfile::tempdir().unwrap();
         open_file(dir.path()).unwrap();
-        let error = open(StoreChoice::Os, dir.path(), NOW).unwrap_err();
+        let error = open_in(StoreChoice::Os, dir.path()).unwrap_err();
         assert!(matches!(error, IdentityError::Elsewhere { .. }), "{error}");
         assert!(error.to_string().contains("identity.store"), "{error}");
     }
@@ -148,7 +202,7 @@ mod tests {
         FileStore::new(dir.path())
             .save(b"kukuri-id\x01junk")
             .unwrap();
-        let error = open(StoreChoice::Auto, dir.path(), NOW).unwrap_err();
+        let error = open_in(StoreChoice::Auto, dir.path()).unwrap_err();
         let damaged = matches!(error, IdentityError::Store(KeyStoreError::Damaged { .. }));
         assert!(damaged, "{error}");
         assert!(FileStore::new(dir.path()).load().unwrap().is_some());
@@ -159,7 +213,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         std::fs::write(dir.path().join("identity.keyring"), "no-such-entry\n").unwrap();
         // Whether there is a keyring here or not: no new identity may come up.
-        let error = open(StoreChoice::Auto, dir.path(), NOW).unwrap_err();
+        let error = open_in(StoreChoice::Auto, dir.path()).unwrap_err();
         assert!(matches!(error, IdentityError::Store(_)), "{error}");
     }
 }

@@ -9,7 +9,7 @@ use kukuri_contract::{
     AddTopic, AddTopicError, CallError, Epoch, Factory, RemoveTopic, Sign, SignRequest, TopicKeys,
     TopicKeysError, TopicSecret, UnixMillis, WallClock, Whoami,
 };
-use kukuri_identity::{Config, Deps, KeyringIdentity, Running, StoreChoice};
+use kukuri_identity::{Config, Deps, KeyringIdentity, MemoryStore, Running, StoreChoice};
 
 async fn spawn(dir: &Path, max_topics: usize) -> Running {
     let config = Config {
@@ -18,6 +18,7 @@ async fn spawn(dir: &Path, max_topics: usize) -> Running {
     };
     let deps = Deps {
         data_dir: dir.to_owned(),
+        memory: MemoryStore::default(),
         clock: WallClock::system(),
     };
     KeyringIdentity::spawn(config, deps).await.unwrap()

@@ -9,7 +9,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use kukuri_contract::{Factory, SecretStoreKind, WallClock};
-use kukuri_identity::{Config, Deps, IdentityError, KeyringIdentity, Running, StoreChoice};
+use kukuri_identity::{
+    Config, Deps, IdentityError, KeyringIdentity, MemoryStore, Running, StoreChoice,
+};
 
 const CHILD: &str = "KUKURI_TEST_SECRET_SERVICE";
 
@@ -20,6 +22,7 @@ async fn spawn(dir: &Path, store: StoreChoice) -> Result<Running, IdentityError>
     };
     let deps = Deps {
         data_dir: dir.to_owned(),
+        memory: MemoryStore::default(),
         clock: WallClock::system(),
     };
     KeyringIdentity::spawn(config, deps).await

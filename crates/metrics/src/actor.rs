@@ -37,6 +37,7 @@ pub struct Running {
 }
 
 impl Factory for PrometheusMetrics {
+    const SERVICE: &'static str = MetricsPort::SERVICE;
     const NAME: &'static str = "prometheus";
     type Config = Config;
     type Deps = Deps;

@@ -1,12 +1,12 @@
 //! The series as Prometheus text: the only file that names `metrics` and its exporter.
 
-use metrics::{Key, KeyName, Label, Level, Metadata, Recorder};
+use metrics::{Key, KeyName, Level, Metadata, Recorder};
 use metrics_exporter_prometheus::{
     Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder,
 };
 
-use crate::core::record::Change;
-use crate::core::series::{ALL, Kind, Series};
+use crate::core::record::{Change, Labels};
+use crate::core::series::{ALL, Kind, Label, Series};
 
 static METADATA: Metadata<'static> =
     Metadata::new(module_path!(), Level::INFO, Some(module_path!()));
@@ -40,18 +40,17 @@ impl Registry {
 
     fn describe(&self, series: &Series) {
         let (name, help) = (KeyName::from_const_str(series.name), series.help.into());
-        let values = series
-            .label
-            .map_or_else(|| vec![""], |label| (label.values)());
         match series.kind {
             Kind::Counter => {
                 self.recorder.describe_counter(name, None, help);
-                let zeros = values.iter().map(|v| Change::Count(series.name, v, 0));
+                let zeros = combinations(series.labels);
+                let zeros = zeros.map(|labels| Change::Count(series.name, labels, 0));
                 zeros.for_each(|zero| self.apply(zero));
             }
             Kind::Gauge => {
                 self.recorder.describe_gauge(name, None, help);
-                let zeros = values.iter().map(|v| Change::Set(series.name, v, 0.0));
+                let zeros = combinations(series.labels);
+                let zeros = zeros.map(|labels| Change::Set(series.name, labels, 0.0));
                 zeros.for_each(|zero| self.apply(zero));
             }
             Kind::Histogram(_) => self.recorder.describe_histogram(name, None, help),
@@ -61,18 +60,19 @@ impl Registry {
     /// Makes a change.
     pub fn apply(&self, change: Change) {
         match change {
-            Change::Count(name, value, by) => {
-                let counter = self.recorder.register_counter(&key(name, value), &METADATA);
+            Change::Count(name, labels, by) => {
+                let counter = self
+                    .recorder
+                    .register_counter(&key(name, labels), &METADATA);
                 counter.increment(by);
             }
-            Change::Set(name, value, to) => {
-                let gauge = self.recorder.register_gauge(&key(name, value), &METADATA);
+            Change::Set(name, labels, to) => {
+                let gauge = self.recorder.register_gauge(&key(name, labels), &METADATA);
                 gauge.set(to);
             }
-            Change::Observe(name, value, seconds) => {
-                let histogram = self
-                    .recorder
-                    .register_histogram(&key(name, value), &METADATA);
+            Change::Observe(name, labels, seconds) => {
+                let key = key(name, labels);
+                let histogram = self.recorder.register_histogram(&key, &METADATA);
                 histogram.record(seconds);
             }
         }
@@ -89,13 +89,19 @@ impl Registry {
     }
 }
 
-fn key(name: &'static str, value: &'static str) -> Key {
+/// All combinations of the labels' values.
+fn combinations(labels: &'static [Label]) -> impl Iterator<Item = Labels> {
+    let values = |at: usize| labels.get(at).map_or_else(|| vec![""], |l| (l.values)());
+    let second = values(1);
+    let with_second = move |first| second.clone().into_iter().map(move |s| [first, s]);
+    values(0).into_iter().flat_map(with_second)
+}
+
+fn key(name: &'static str, values: Labels) -> Key {
     let series = ALL.iter().find(|series| series.name == name);
-    match series.and_then(|series| series.label) {
-        Some(label) => {
-            let label = Label::from_static_parts(label.name, value);
-            Key::from_parts(name, vec![label])
-        }
-        None => Key::from_static_name(name),
-    }
+    let labels = series.map_or(&[][..], |series| series.labels).iter();
+    let labels = labels
+        .zip(values)
+        .map(|(label, value)| metrics::Label::from_static_parts(label.name, value));
+    Key::from_parts(name, labels.collect::<Vec<_>>())
 }

@@ -50,6 +50,8 @@ async fn known_series_start_at_zero_and_every_series_is_described() {
         text.contains("kukuri_discovery_drops_total{reason=\"replay\"} 0\n"),
         "{text}"
     );
+    let restarts = "kukuri_node_restarts_total{service=\"store\",reason=\"panic\"} 0\n";
+    assert!(text.contains(restarts), "{text}");
     for series in ALL.iter().filter(|s| !matches!(s.kind, Kind::Histogram(_))) {
         let help = format!("# HELP {} {}\n", series.name, series.help);
         assert!(text.contains(&help), "{help}{text}");

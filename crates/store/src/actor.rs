@@ -42,6 +42,7 @@ pub struct Running {
 }
 
 impl Factory for SqliteStore {
+    const SERVICE: &'static str = StorePort::SERVICE;
     const NAME: &'static str = "sqlite";
     type Config = Config;
     type Deps = Deps;

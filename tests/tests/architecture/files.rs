@@ -18,13 +18,6 @@ const MOST: usize = 400;
 /// Most lines of a `tests.rs`: a list of cases is read one case at a time.
 const MOST_TESTS: usize = 600;
 
-/// Files that are longer, with their own bound and the reason.
-const LONGER: [(&str, usize, &str); 1] = [(
-    "crates/app/src/node/handle.rs",
-    480,
-    "the public API of the library on one page, mostly docs",
-)];
-
 /// Each actor crate has all [`ROOMS`].
 pub fn rooms(tree: &[Source]) -> Vec<String> {
     let mut out = Vec::new();
@@ -79,23 +72,18 @@ fn without_attributes(mut text: &str) -> &str {
     text
 }
 
-/// Files are short, but for those of [`LONGER`].
+/// Files are short.
 pub fn sizes(tree: &[Source]) -> Vec<String> {
     let mut out = Vec::new();
     for Source { path, lines, .. } in tree {
-        let usual = match path.ends_with("/tests.rs") {
+        let most = match path.ends_with("/tests.rs") {
             true => MOST_TESTS,
             false => MOST,
         };
-        let longer = LONGER.iter().find(|(longer, ..)| longer == path);
-        let most = longer.map_or(usual, |(_, most, _)| *most);
         if *lines > most {
             out.push(format!(
                 "{path}:{lines}: {lines} lines, at most {most}: split it"
             ));
-        }
-        if longer.is_some() && *lines <= usual {
-            out.push(format!("{path}:1: fits now; remove it from the list"));
         }
     }
     out

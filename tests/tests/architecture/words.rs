@@ -147,7 +147,13 @@ const LIBRARIES: &[Library] = &[
             ("crates/app/src/node/actor.rs", "the node's actor"),
             ("crates/app/src/node/posts.rs", "its handlers for posts"),
             ("crates/app/src/node/topics.rs", "its handlers for topics"),
-            ("crates/app/src/node/handle.rs", "runs the `System`"),
+            ("crates/app/src/arbiter.rs", "a thread for each actor"),
+            ("crates/app/src/node/identity.rs", "an identity alone"),
+            (
+                "crates/app/src/node/repair.rs",
+                "a part of the node's actor",
+            ),
+            ("crates/app/src/node/run.rs", "runs the `System`"),
             ("crates/app/src/node/http.rs", "spawns the server"),
         ],
     },
@@ -159,6 +165,7 @@ const LIBRARIES: &[Library] = &[
             ("crates/discovery/src/actor.rs", "the core's `Entropy`"),
             ("crates/gossip/src/actor/dials.rs", "order of dials"),
             ("crates/app/src/node/posts.rs", "nonces of sealed posts"),
+            ("crates/app/src/node/repair.rs", "nonces, and whom to ask"),
             ("crates/app/src/error.rs", "keeps its error as source"),
         ],
     },
@@ -167,7 +174,7 @@ const LIBRARIES: &[Library] = &[
         files: &[
             ("crates/app/src/compose.rs", "the composition root"),
             ("crates/app/src/lib.rs", "re-exports the forms of a secret"),
-            ("crates/app/src/node/handle.rs", "reads an identity alone"),
+            ("crates/app/src/node/identity.rs", "reads an identity alone"),
         ],
     },
     Library {

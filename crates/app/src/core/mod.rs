@@ -1,4 +1,8 @@
-//! The node's own logic, without clock, rng, sockets or actors: posts, and what is known of a topic.
+//! The node's own logic, without clock, rng, sockets or actors: posts, what is known of a topic, gap
+//! repair, and when a service is started again.
 
+pub mod plan;
 pub mod post;
+pub mod repair;
+pub mod restart;
 pub mod topic;

@@ -4,31 +4,42 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::time::Duration;
 
 use bytes::Bytes;
-use kukuri_contract::{EndpointId, Epoch, KeyBytes, Source, Verdict};
+use kukuri_contract::{
+    AuthorId, EndpointAddr, EndpointId, Epoch, KeyBytes, MAX_DIRECT_ADDRESSES, Source, Verdict,
+};
 
-/// Peers whose source is remembered until they become neighbors.
-const MAX_SOURCES: usize = 1024;
+use super::plan::RepairPlan;
+
+/// Peers whose source and address are remembered.
+const MAX_FOUND: usize = 1024;
+/// Authors whose highest number is remembered.
+const MAX_AUTHORS: usize = 4096;
 /// Epochs whose sealing keys are kept.
 const MAX_SEAL_KEYS: usize = 16;
 /// Posts that wait for the first neighbor; they are in the store already.
 pub const MAX_UNSENT: usize = 1024;
 
 /// The state of one topic.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct TopicState {
-    sources: HashMap<EndpointId, Source>,
-    neighbors: usize,
+    /// When gaps are repaired.
+    pub repairs: RepairPlan,
+    found: HashMap<EndpointId, (EndpointAddr, Source)>,
+    neighbors: BTreeSet<EndpointId>,
+    /// Counts changes of the neighbors.
+    generation: u64,
     /// Time of the join, or of the loss of the last neighbor.
     since: Duration,
     joined_before: bool,
     verdict: Option<Verdict>,
     next_seq: u64,
     returned_seqs: BTreeSet<u64>,
+    highest: HashMap<AuthorId, u64>,
     seal_keys: BTreeMap<Epoch, Option<KeyBytes>>,
     unsent: VecDeque<Bytes>,
 }
 
-/// What a new neighbor means.
+/// What a first neighbor means.
 #[derive(Debug, PartialEq, Eq)]
 pub struct FirstNeighbor {
     /// How it was found.
@@ -39,56 +50,106 @@ pub struct FirstNeighbor {
     pub again: bool,
 }
 
+/// How neighbors differ from what was thought.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Difference {
+    /// Neighbors that were not known.
+    pub up: Vec<EndpointId>,
+    /// Known ones that are none.
+    pub down: Vec<EndpointId>,
+}
+
 impl TopicState {
     /// A topic that is joined now, whose last own post had this number.
-    pub fn new(last_seq: Option<u64>, now: Duration) -> Self {
+    pub fn new(last_seq: Option<u64>, joined_before: bool, now: Duration) -> Self {
         Self {
+            repairs: RepairPlan::new(now),
+            found: HashMap::new(),
+            neighbors: BTreeSet::new(),
+            generation: 0,
             since: now,
+            joined_before,
+            verdict: None,
             next_seq: last_seq.unwrap_or(0) + 1,
-            ..Self::default()
+            returned_seqs: BTreeSet::new(),
+            highest: HashMap::new(),
+            seal_keys: BTreeMap::new(),
+            unsent: VecDeque::new(),
         }
     }
 
-    // --- neighbors ---
+    // --- peers and neighbors ---
 
-    /// A peer was found. The first source counts.
-    pub fn found(&mut self, peer: EndpointId, source: Source) {
-        if self.sources.len() >= MAX_SOURCES {
-            self.sources.clear();
+    /// A peer was found. The first source counts, and the newest addresses.
+    pub fn found(&mut self, peer: &EndpointAddr, source: Source) {
+        if self.found.len() >= MAX_FOUND {
+            let neighbors = &self.neighbors;
+            self.found.retain(|id, _| neighbors.contains(id));
         }
-        self.sources.entry(peer).or_insert(source);
+        let known = self.found.entry(peer.id);
+        let (address, _) = known.or_insert_with(|| (peer.clone(), source));
+        address.clone_from(peer);
+        address.direct.truncate(MAX_DIRECT_ADDRESSES);
     }
 
-    /// The number of neighbors has changed because `peer` came; says if it is the first one.
-    pub fn neighbor_up(
-        &mut self,
-        peer: EndpointId,
-        neighbors: usize,
-        now: Duration,
-    ) -> Option<FirstNeighbor> {
-        let before = std::mem::replace(&mut self.neighbors, neighbors);
-        if before > 0 || neighbors == 0 {
+    /// Where a peer was found, and how.
+    pub fn address_of(&self, peer: EndpointId) -> Option<&(EndpointAddr, Source)> {
+        self.found.get(&peer)
+    }
+
+    /// The addresses of all peers that were found.
+    pub fn addresses(&self) -> impl Iterator<Item = &EndpointAddr> {
+        self.found.values().map(|(address, _)| address)
+    }
+
+    /// A peer is a neighbor; says what that means if it is the first one.
+    pub fn neighbor_up(&mut self, peer: EndpointId, now: Duration) -> Option<FirstNeighbor> {
+        let first = self.neighbors.is_empty();
+        if !self.neighbors.insert(peer) {
             return None;
         }
-        Some(FirstNeighbor {
+        self.generation += 1;
+        self.repairs.neighbor_up(peer);
+        let source = self.found.get(&peer).map(|(_, source)| *source);
+        first.then(|| FirstNeighbor {
             // Nobody told us of it: it found us.
-            source: self.sources.get(&peer).copied().unwrap_or(Source::Inbound),
+            source: source.unwrap_or(Source::Inbound),
             after: now.saturating_sub(self.since),
             again: std::mem::replace(&mut self.joined_before, true),
         })
     }
 
-    /// The number of neighbors has changed because one went.
-    pub fn neighbor_down(&mut self, neighbors: usize, now: Duration) {
-        if self.neighbors > 0 && neighbors == 0 {
+    /// A peer is no neighbor; false if it was none before.
+    pub fn neighbor_down(&mut self, peer: EndpointId, now: Duration) -> bool {
+        if !self.neighbors.remove(&peer) {
+            return false;
+        }
+        self.generation += 1;
+        self.repairs.neighbor_down(peer);
+        if self.neighbors.is_empty() {
             self.since = now;
         }
-        self.neighbors = neighbors;
+        true
     }
 
     /// Neighbors now.
-    pub fn neighbors(&self) -> usize {
-        self.neighbors
+    pub fn neighbors(&self) -> &BTreeSet<EndpointId> {
+        &self.neighbors
+    }
+
+    /// Counts changes of the neighbors: a list of them that was asked for at another count is out
+    /// of date.
+    pub fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    /// Compares the neighbors with a list of them.
+    pub fn differs_from(&self, list: &[EndpointId]) -> Difference {
+        let list: BTreeSet<_> = list.iter().copied().collect();
+        Difference {
+            up: list.difference(&self.neighbors).copied().collect(),
+            down: self.neighbors.difference(&list).copied().collect(),
+        }
     }
 
     /// Takes in a verdict; gives the one before, if it is another.
@@ -125,6 +186,17 @@ impl TopicState {
         self.next_seq = self.next_seq.max(seq.saturating_add(1));
     }
 
+    /// A post of an author was delivered; says whether one before it seems to be missing.
+    pub fn seq_seen(&mut self, author: AuthorId, seq: u64) -> bool {
+        if self.highest.len() >= MAX_AUTHORS {
+            self.highest.clear();
+        }
+        let highest = self.highest.entry(author).or_default();
+        let gap = seq > *highest + 1;
+        *highest = seq.max(*highest);
+        gap
+    }
+
     /// The key that seals posts of an epoch: `None` if unknown, `Some(None)` in a public topic.
     pub fn seal_key(&self, epoch: Epoch) -> Option<Option<&KeyBytes>> {
         self.seal_keys.get(&epoch).map(Option::as_ref)
@@ -138,7 +210,8 @@ impl TopicState {
         }
     }
 
-    /// Keeps a payload until there is a neighbor; false if there is no room.
+    /// Keeps a payload until there is a neighbor; false if there is no room. It is in the store in
+    /// any case, where gap repair finds it.
     pub fn keep_unsent(&mut self, payload: Bytes) -> bool {
         let room = self.unsent.len() < MAX_UNSENT;
         if room {
@@ -150,11 +223,6 @@ impl TopicState {
     /// The payloads that waited for a neighbor.
     pub fn take_unsent(&mut self) -> Vec<Bytes> {
         self.unsent.drain(..).collect()
-    }
-
-    /// Payloads that wait for a neighbor.
-    pub fn unsent(&self) -> usize {
-        self.unsent.len()
     }
 }
 
@@ -168,29 +236,51 @@ mod tests {
         EndpointId::from_bytes([n; 32])
     }
 
+    fn address(n: u8) -> EndpointAddr {
+        EndpointAddr {
+            id: peer(n),
+            direct: vec![([127, 0, 0, 1], u16::from(n)).into()],
+            relay: None,
+        }
+    }
+
     #[test]
     fn the_first_neighbor_is_told_with_its_source() {
-        let mut topic = TopicState::new(None, S);
-        topic.found(peer(1), Source::Rendezvous);
-        topic.found(peer(1), Source::Inbound);
-        let first = topic.neighbor_up(peer(1), 1, 3 * S).unwrap();
+        let mut topic = TopicState::new(None, false, S);
+        topic.found(&address(1), Source::Rendezvous);
+        topic.found(&address(1), Source::Inbound);
+        let first = topic.neighbor_up(peer(1), 3 * S).unwrap();
         let expected = FirstNeighbor {
             source: Source::Rendezvous,
             after: 2 * S,
             again: false,
         };
         assert_eq!(first, expected);
-        assert_eq!(topic.neighbor_up(peer(2), 2, 4 * S), None);
-        topic.neighbor_down(1, 5 * S);
-        topic.neighbor_down(0, 6 * S);
-        let again = topic.neighbor_up(peer(3), 1, 8 * S).unwrap();
+        assert_eq!(topic.neighbor_up(peer(2), 4 * S), None);
+        assert!(topic.neighbor_down(peer(1), 5 * S));
+        assert!(!topic.neighbor_down(peer(1), 5 * S));
+        assert!(topic.neighbor_down(peer(2), 6 * S));
+        let again = topic.neighbor_up(peer(3), 8 * S).unwrap();
         assert_eq!(again.source, Source::Inbound, "nobody told us of it");
         assert_eq!((again.after, again.again), (2 * S, true));
     }
 
     #[test]
+    fn a_list_of_neighbors_is_compared() {
+        let mut topic = TopicState::new(None, false, S);
+        topic.neighbor_up(peer(1), S);
+        topic.neighbor_up(peer(2), S);
+        assert_eq!(topic.generation(), 2);
+        let expected = Difference {
+            up: vec![peer(3)],
+            down: vec![peer(1)],
+        };
+        assert_eq!(topic.differs_from(&[peer(2), peer(3)]), expected);
+    }
+
+    #[test]
     fn numbers_go_on_after_a_restart_and_leave_no_gap() {
-        let mut topic = TopicState::new(Some(41), S);
+        let mut topic = TopicState::new(Some(41), false, S);
         assert_eq!(topic.take_seq(), 42);
         assert_eq!(topic.take_seq(), 43);
         topic.return_seq(42);
@@ -200,20 +290,44 @@ mod tests {
     }
 
     #[test]
+    fn a_gap_in_an_authors_numbers_is_noticed() {
+        let mut topic = TopicState::new(None, false, S);
+        let author = AuthorId::from_bytes([1; 32]);
+        let gaps = [1, 2, 5, 3, 6, 8].map(|seq| topic.seq_seen(author, seq));
+        assert_eq!(gaps, [false, false, true, false, false, true]);
+        assert!(
+            topic.seq_seen(AuthorId::from_bytes([2; 32]), 9),
+            "its first eight"
+        );
+    }
+
+    #[test]
     fn what_is_kept_is_bounded() {
-        let mut topic = TopicState::new(None, S);
-        for n in 0..2000u64 {
+        let mut topic = TopicState::new(None, false, S);
+        topic.found(&address(1), Source::Cache);
+        topic.neighbor_up(peer(1), S);
+        for n in 0..5000u64 {
             topic.put_seal_key(Epoch(n), None);
             topic.keep_unsent(Bytes::new());
+            let mut id = [0; 32];
+            id[..8].copy_from_slice(&n.to_be_bytes());
+            topic.seq_seen(AuthorId::from_bytes(id), 1);
+            let id = EndpointId::from_bytes(id);
+            topic.found(&EndpointAddr { id, ..address(2) }, Source::Rendezvous);
         }
         assert_eq!(topic.seal_keys.len(), MAX_SEAL_KEYS);
         assert_eq!(topic.take_unsent().len(), MAX_UNSENT);
-        assert!(topic.seal_key(Epoch(1999)).is_some());
+        assert!(topic.seal_key(Epoch(4999)).is_some());
+        assert!(topic.found.len() <= MAX_FOUND && topic.highest.len() <= MAX_AUTHORS);
+        assert!(
+            topic.address_of(peer(1)).is_some(),
+            "a neighbor's address stays"
+        );
     }
 
     #[test]
     fn a_verdict_is_told_when_it_changes() {
-        let mut topic = TopicState::new(None, S);
+        let mut topic = TopicState::new(None, false, S);
         assert_eq!(topic.set_verdict(Verdict::Alone), Some(None));
         assert_eq!(topic.set_verdict(Verdict::Alone), None);
         let changed = topic.set_verdict(Verdict::DhtBlocked);

@@ -1,44 +1,50 @@
 //! The node's actor: hears the services' events and ties them together.
 //!
 //! A peer that discovery finds is dialed by gossip and remembered by the store; a neighbor that
-//! gossip has ends the search of discovery; a broadcast becomes a verified, stored post.
-//! `topics.rs` opens and leaves topics, `posts.rs` sends and receives posts.
+//! gossip has ends the search of discovery; a broadcast becomes a verified, stored post. What it
+//! tells the services once may be lost, with the service or on the way, so it also tells them again
+//! now and then: `topics.rs` reconciles. `posts.rs` sends and receives posts, `repair.rs` repairs
+//! gaps.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
-use actix::{
-    Actor, ActorFutureExt, AsyncContext, Context, Handler, Message, ResponseFuture, WrapFuture,
-};
+use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, WrapFuture};
 use bytes::Bytes;
 use kukuri_contract::{
-    CallError, Dial, DiscoveryEvent, DiscoveryPort, EndpointAddr, GossipEvent, GossipPort,
-    NeighborCount, NodeEvent, PostDrop, Remember, SetAddress, Source, StoreEvent, StorePort,
-    TopicId, TopicName, Verdict, WallClock,
+    CallError, Dial, DiscoveryEvent, DiscoveryPort, EndpointAddr, EndpointId, GossipEvent,
+    GossipPort, Never, NodeEvent, PostDrop, Probe, Remember, RememberContacts, Source, Stop,
+    StoreEvent, StorePort, TopicId, TopicName, Verdict, WallClock,
 };
 use tokio::sync::broadcast;
 
-use crate::compose::{Composed, Ports};
+use super::topic::TopicEvent;
+use super::wanted::Wanted;
+use crate::compose::{Ports, Wires};
 use crate::core::topic::TopicState;
-use crate::node::handle::TopicEvent;
 
 /// Messages that wait for this actor; beyond, events are counted as missed.
 const MAILBOX: usize = 4096;
-/// A network service that does not stop is left behind after so long: the whole node has 2 s, and
-/// the store needs some of it to write what was accepted.
-const STOP_LIMIT: Duration = Duration::from_millis(1300);
-/// The same for each service after that.
-const STOP_LIMIT_LOCAL: Duration = Duration::from_millis(400);
+/// How often the actor looks whether a repair is due.
+const TICK: Duration = Duration::from_secs(1);
+/// How often the services are told again what they should know: a lost message costs at most so
+/// long.
+const RECONCILE: Duration = Duration::from_secs(10);
 /// A post that could not be sent is tried again after so long.
 const RESEND_PAUSE: Duration = Duration::from_secs(1);
 
 /// The actor of a node.
 pub struct NodeActor {
-    pub(super) wired: Option<Composed>,
+    pub(super) wires: Option<Wires>,
     pub(super) clock: WallClock,
+    pub(super) wanted: Wanted,
+    /// Where others may dial this node.
+    pub(super) address: Option<EndpointAddr>,
     pub(super) topics: BTreeMap<TopicId, OpenTopic>,
     pub(super) inbox: VecDeque<(TopicId, Bytes)>,
     pub(super) receiving: usize,
+    /// Repairs of neighbors that are being answered.
+    pub(super) answering: usize,
     start: Instant,
 }
 
@@ -51,16 +57,19 @@ pub(super) struct OpenTopic {
 }
 
 impl NodeActor {
-    /// Starts the actor; it works once [`Wire`] has come.
-    pub fn start(clock: WallClock) -> actix::Addr<Self> {
+    /// Starts the actor; it works once it is wired.
+    pub fn start(clock: WallClock, wanted: Wanted) -> actix::Addr<Self> {
         Self::create(|ctx| {
             ctx.set_mailbox_capacity(MAILBOX);
             Self {
-                wired: None,
+                wires: None,
                 clock,
+                wanted,
+                address: None,
                 topics: BTreeMap::new(),
                 inbox: VecDeque::new(),
                 receiving: 0,
+                answering: 0,
                 start: Instant::now(),
             }
         })
@@ -71,12 +80,12 @@ impl NodeActor {
     }
 
     pub(super) fn ports(&self) -> Option<Ports> {
-        self.wired.as_ref().map(|wired| wired.ports.clone())
+        self.wires.as_ref().map(|wires| wires.ports.clone())
     }
 
     pub(super) fn emit(&self, event: NodeEvent) {
-        if let Some(wired) = &self.wired {
-            wired.events.emit(event);
+        if let Some(wires) = &self.wires {
+            wires.events.emit(event);
         }
     }
 
@@ -100,16 +109,25 @@ impl NodeActor {
     ) {
         let then = request.into_actor(self).map(move |reply, actor, _| {
             if let Err(error) = reply {
-                tracing::debug!(service, %error, "request failed");
-                actor.emit(NodeEvent::CallFailed { service });
+                actor.call_failed(service, &error);
             }
         });
         ctx.spawn(then);
     }
 
-    fn missed(&self, service: &'static str, missed: u64) {
+    pub(super) fn call_failed(&self, service: &'static str, error: &dyn std::error::Error) {
+        tracing::debug!(service, %error, "request failed");
+        self.emit(NodeEvent::CallFailed { service });
+    }
+
+    /// Events of a service were missed: what they said is asked for.
+    fn missed(&mut self, service: &'static str, missed: u64, ctx: &mut Context<Self>) {
         tracing::debug!(service, missed, "events missed");
         self.emit(NodeEvent::EventsMissed { service, missed });
+        self.reconcile_all(ctx);
+        let now = self.now();
+        let topics = self.topics.values_mut();
+        topics.for_each(|open| open.state.repairs.gap(now));
     }
 
     // --- discovery ---
@@ -124,29 +142,46 @@ impl NodeActor {
         let (Some(ports), Some(open)) = (self.ports(), self.topics.get_mut(&topic)) else {
             return;
         };
-        open.state.found(peer.id, source);
-        let dial = Dial {
-            topic,
-            peers: vec![peer.clone()],
+        open.state.found(&peer, source);
+        let peers = vec![peer.clone()];
+        let (gossip, dial) = (ports.gossip, Dial { topic, peers });
+        let dialed = async move { gossip.dial(dial).await };
+        self.call(GossipPort::SERVICE, dialed, ctx);
+        // What comes from the store need not go back there.
+        if source != Source::Cache {
+            self.remember(topic, peer, source, ctx);
+        }
+    }
+
+    /// Remembers a peer that was just seen, for the next start.
+    pub(super) fn remember(
+        &self,
+        topic: TopicId,
+        peer: EndpointAddr,
+        source: Source,
+        ctx: &mut Context<Self>,
+    ) {
+        let Some(ports) = self.ports() else {
+            return;
         };
-        let gossip = ports.gossip;
-        self.call(
-            GossipPort::SERVICE,
-            async move { gossip.dial(dial).await },
-            ctx,
-        );
         let remember = Remember {
             topic,
             peer,
             source,
             seen_at: self.clock.now(),
         };
-        let store = ports.store;
-        self.call(
-            StorePort::SERVICE,
-            async move { store.remember(remember).await },
-            ctx,
-        );
+        let remembered = async move { ports.store.remember(remember).await };
+        self.call(StorePort::SERVICE, remembered, ctx);
+    }
+
+    fn remember_contacts(&self, contacts: Vec<std::net::SocketAddr>, ctx: &mut Context<Self>) {
+        let Some(ports) = self.ports() else {
+            return;
+        };
+        let seen_at = self.clock.now();
+        let request = RememberContacts { contacts, seen_at };
+        let remembered = async move { ports.store.remember_contacts(request).await };
+        self.call(StorePort::SERVICE, remembered, ctx);
     }
 
     pub(super) fn verdict(&mut self, topic: TopicId, verdict: Verdict) {
@@ -155,7 +190,7 @@ impl NodeActor {
         };
         // A verdict that was on its way when the first neighbor came is out of date.
         let joined = matches!(verdict, Verdict::Joined { .. });
-        if open.state.neighbors() > 0 && !joined {
+        if !open.state.neighbors().is_empty() && !joined {
             return;
         }
         if let Some(from) = open.state.set_verdict(verdict) {
@@ -166,23 +201,28 @@ impl NodeActor {
 
     // --- gossip ---
 
-    fn neighbor_up(
+    pub(super) fn neighbor_up(
         &mut self,
         topic: TopicId,
-        peer: kukuri_contract::EndpointId,
-        neighbors: usize,
+        peer: EndpointId,
         ctx: &mut Context<Self>,
     ) {
         let now = self.now();
         let Some(open) = self.topics.get_mut(&topic) else {
             return;
         };
-        let first = open.state.neighbor_up(peer, neighbors, now);
+        if open.state.neighbors().contains(&peer) {
+            return;
+        }
+        let first = open.state.neighbor_up(peer, now);
+        let neighbors = open.state.neighbors().len();
+        let known = open.state.address_of(peer).cloned();
         if let Some(first) = first {
             let (source, after) = (first.source, first.after);
             let after_ms = after.as_millis() as u64;
             self.emit(NodeEvent::FirstNeighbor { source, after });
             if !first.again {
+                self.wanted.note_joined(topic);
                 self.tell(topic, TopicEvent::Joined { source, after });
             }
             self.verdict(topic, Verdict::Joined { source, after_ms });
@@ -195,53 +235,41 @@ impl NodeActor {
                 neighbors,
             },
         );
-        self.neighbors_changed(topic, neighbors, ctx);
+        self.neighbors_changed(topic, ctx);
+        if let Some((address, source)) = known {
+            self.remember(topic, address, source, ctx);
+        }
         self.send_unsent(topic, ctx);
+        self.repair_if_due(topic, ctx);
     }
 
-    fn neighbor_down(
+    pub(super) fn neighbor_down(
         &mut self,
         topic: TopicId,
-        endpoint: kukuri_contract::EndpointId,
-        neighbors: usize,
+        endpoint: EndpointId,
         ctx: &mut Context<Self>,
     ) {
         let now = self.now();
         let Some(open) = self.topics.get_mut(&topic) else {
             return;
         };
-        open.state.neighbor_down(neighbors, now);
-        self.tell(
-            topic,
-            TopicEvent::NeighborDown {
-                endpoint,
-                neighbors,
-            },
-        );
-        self.neighbors_changed(topic, neighbors, ctx);
-    }
-
-    fn neighbors_changed(&self, topic: TopicId, neighbors: usize, ctx: &mut Context<Self>) {
-        if let Some(ports) = self.ports() {
-            let count = NeighborCount { topic, neighbors };
-            let discovery = ports.discovery;
-            let request = async move { discovery.neighbor_count(count).await };
-            self.call(DiscoveryPort::SERVICE, request, ctx);
-        }
-    }
-
-    pub(super) fn publish_address(&self, address: EndpointAddr, ctx: &mut Context<Self>) {
-        if let Some(ports) = self.ports() {
-            let discovery = ports.discovery;
-            let request = async move { discovery.set_address(SetAddress { address }).await };
-            self.call(DiscoveryPort::SERVICE, request, ctx);
+        if open.state.neighbor_down(endpoint, now) {
+            let neighbors = open.state.neighbors().len();
+            self.tell(
+                topic,
+                TopicEvent::NeighborDown {
+                    endpoint,
+                    neighbors,
+                },
+            );
+            self.neighbors_changed(topic, ctx);
         }
     }
 
     pub(super) fn send_later(&self, topic: TopicId, ctx: &mut Context<Self>) {
         ctx.run_later(RESEND_PAUSE, move |actor, ctx| {
             let open = actor.topics.get(&topic);
-            if open.is_some_and(|open| open.state.neighbors() > 0) {
+            if open.is_some_and(|open| !open.state.neighbors().is_empty()) {
                 actor.send_unsent(topic, ctx);
             }
         });
@@ -250,25 +278,14 @@ impl NodeActor {
 
 impl Actor for NodeActor {
     type Context = Context<Self>;
-}
 
-/// Gives the actor the services.
-#[derive(Message)]
-#[rtype(result = "()")]
-pub struct Wire(pub Composed);
-
-impl Handler<Wire> for NodeActor {
-    type Result = ();
-
-    fn handle(&mut self, Wire(composed): Wire, ctx: &mut Self::Context) {
-        let address = composed.addresses.advertised.clone();
-        let secret_store = composed.identity.store;
-        self.wired = Some(composed);
-        self.emit(NodeEvent::Started {
-            version: env!("CARGO_PKG_VERSION"),
-            secret_store,
+    fn started(&mut self, ctx: &mut Self::Context) {
+        ctx.run_interval(TICK, |actor, ctx| {
+            for topic in actor.topics.keys().copied().collect::<Vec<_>>() {
+                actor.repair_if_due(topic, ctx);
+            }
         });
-        self.publish_address(address, ctx);
+        ctx.run_interval(RECONCILE, |actor, ctx| actor.reconcile_all(ctx));
     }
 }
 
@@ -284,7 +301,8 @@ impl Handler<DiscoveryEvent> for NodeActor {
                 ..
             } => self.peer_found(topic, peer, source, ctx),
             DiscoveryEvent::VerdictChanged { topic, verdict } => self.verdict(topic, verdict),
-            DiscoveryEvent::Lagged(missed) => self.missed(DiscoveryPort::SERVICE, missed),
+            DiscoveryEvent::DhtContacts(contacts) => self.remember_contacts(contacts, ctx),
+            DiscoveryEvent::Lagged(missed) => self.missed(DiscoveryPort::SERVICE, missed, ctx),
             // The rest is for the metrics.
             _ => {}
         }
@@ -296,20 +314,26 @@ impl Handler<GossipEvent> for NodeActor {
 
     fn handle(&mut self, event: GossipEvent, ctx: &mut Self::Context) {
         match event {
-            GossipEvent::NeighborUp {
-                topic,
-                peer,
-                neighbors,
-            } => self.neighbor_up(topic, peer, neighbors, ctx),
-            GossipEvent::NeighborDown {
-                topic,
-                peer,
-                neighbors,
-            } => self.neighbor_down(topic, peer, neighbors, ctx),
+            GossipEvent::NeighborUp { topic, peer, .. } => self.neighbor_up(topic, peer, ctx),
+            GossipEvent::NeighborDown { topic, peer, .. } => self.neighbor_down(topic, peer, ctx),
             GossipEvent::Received { topic, payload, .. } => self.received(topic, payload, ctx),
-            GossipEvent::TopicLagged { topic } => self.tell(topic, TopicEvent::Lagged(1)),
-            GossipEvent::AddressChanged(address) => self.publish_address(address, ctx),
-            GossipEvent::Lagged(missed) => self.missed(GossipPort::SERVICE, missed),
+            GossipEvent::Asked {
+                topic,
+                from,
+                id,
+                payload,
+            } => self.asked(topic, from, id, payload, ctx),
+            GossipEvent::TopicLagged { topic } => {
+                let now = self.now();
+                if let Some(open) = self.topics.get_mut(&topic) {
+                    open.state.repairs.gap(now);
+                }
+            }
+            GossipEvent::AddressChanged(address) => {
+                self.address = Some(address);
+                self.publish_address(ctx);
+            }
+            GossipEvent::Lagged(missed) => self.missed(GossipPort::SERVICE, missed, ctx),
             // The rest is for the metrics.
             _ => {}
         }
@@ -319,50 +343,32 @@ impl Handler<GossipEvent> for NodeActor {
 impl Handler<StoreEvent> for NodeActor {
     type Result = ();
 
-    fn handle(&mut self, event: StoreEvent, _: &mut Self::Context) {
+    fn handle(&mut self, event: StoreEvent, ctx: &mut Self::Context) {
         match event {
             StoreEvent::Failed { error, .. } => tracing::warn!(%error, "the store failed"),
-            StoreEvent::Lagged(missed) => self.missed(StorePort::SERVICE, missed),
+            StoreEvent::Lagged(missed) => self.missed(StorePort::SERVICE, missed, ctx),
             // The rest is for the metrics.
             _ => {}
         }
     }
 }
 
-/// Stops every service in good order.
-#[derive(Message)]
-#[rtype(result = "()")]
-pub struct Shutdown;
+impl Handler<Probe> for NodeActor {
+    type Result = Result<(), Never>;
 
-impl Handler<Shutdown> for NodeActor {
-    type Result = ResponseFuture<()>;
-
-    fn handle(&mut self, _: Shutdown, _: &mut Self::Context) -> Self::Result {
-        self.topics.clear();
-        let ports = self.ports();
-        Box::pin(async move {
-            let Some(ports) = ports else {
-                return;
-            };
-            // First those that bring new work, then the store, which writes what it has accepted.
-            let network = async {
-                _ = tokio::join!(ports.discovery.stop(), ports.gossip.stop());
-            };
-            limited("network", STOP_LIMIT, network).await;
-            let local = async {
-                _ = tokio::join!(
-                    ports.store.stop(),
-                    ports.identity.stop(),
-                    ports.metrics.stop()
-                );
-            };
-            limited("store", STOP_LIMIT_LOCAL, local).await;
-        })
+    fn handle(&mut self, _: Probe, _: &mut Self::Context) -> Self::Result {
+        Ok(())
     }
 }
 
-async fn limited(what: &str, limit: Duration, stop: impl Future<Output = ()>) {
-    if tokio::time::timeout(limit, stop).await.is_err() {
-        tracing::warn!(what, "did not stop in time; left behind");
+kukuri_contract::drill!(NodeActor);
+
+impl Handler<Stop> for NodeActor {
+    type Result = Result<(), Never>;
+
+    fn handle(&mut self, _: Stop, ctx: &mut Self::Context) -> Self::Result {
+        self.topics.clear();
+        ctx.stop();
+        Ok(())
     }
 }

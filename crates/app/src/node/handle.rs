@@ -1,30 +1,26 @@
-//! The public handle of a node, and of its topics.
+//! The public handle of a node.
 
 use std::net::{SocketAddr, SocketAddrV4};
 use std::path::PathBuf;
-use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task;
 use std::thread;
 use std::time::Duration;
 
-use actix::{Addr, System};
-use bytes::Bytes;
-use futures_util::{Stream, StreamExt, stream};
 use kukuri_contract::{
-    AuthorId, EndpointAddr, EndpointId, Factory, IdentityInfo, IdentityPort, KnownPeer, KnownPeers,
-    Post, Posts, SecretStoreKind, Source, TopicId, TopicName, TopicSecret, UnixMillis, Verdict,
-    WallClock,
+    AuthorId, CallError, Drill, EndpointAddr, EndpointId, Never, SecretStoreKind, TopicName,
+    TopicSecret, WallClock,
 };
-use tokio::sync::{broadcast, oneshot};
+use tokio::sync::{broadcast, oneshot, watch};
 
-use super::actor::{NodeActor, Shutdown, Wire};
-use super::posts::SendPost;
-use super::topics::{LeaveTopic, Open};
-use super::{http, lock};
-use crate::compose::{Identity, Ports, compose};
+use super::http;
+use super::run::{Started, run};
+use super::service::{NodePort, Open};
+use super::topic::Topic;
+use super::wanted::Wanted;
+use crate::compose::Ports;
 use crate::config::Config;
-use crate::error::{PostError, ReadError, StartError, TopicError};
+use crate::error::{GaveUp, StartError, TopicError};
+use crate::supervise::Service;
 
 /// The whole node must be down this long after it was asked to stop.
 const SHUTDOWN_LIMIT: Duration = Duration::from_millis(1900);
@@ -32,8 +28,8 @@ const SHUTDOWN_LIMIT: Duration = Duration::from_millis(1900);
 /// Makes a [`Node`].
 #[derive(Debug, Clone)]
 pub struct NodeBuilder {
-    config: Config,
-    clock: WallClock,
+    pub(super) config: Config,
+    pub(super) clock: WallClock,
 }
 
 impl NodeBuilder {
@@ -80,10 +76,11 @@ impl NodeBuilder {
         let (started_tx, started_rx) = oneshot::channel();
         let (stop_tx, stop_rx) = oneshot::channel();
         let (stopped_tx, stopped_rx) = oneshot::channel();
+        let (gave_up_tx, gave_up) = watch::channel(None);
         thread::Builder::new()
             .name("kukuri-node".into())
             .spawn(move || {
-                run(self, started_tx, stop_rx);
+                run(self, started_tx, stop_rx, gave_up_tx);
                 // Nobody waits any more: fine.
                 let _waiting = stopped_tx.send(());
             })
@@ -92,6 +89,7 @@ impl NodeBuilder {
         Ok(Node(Arc::new(Inner {
             started,
             stop: Mutex::new(Some((stop_tx, stopped_rx))),
+            gave_up,
         })))
     }
 }
@@ -104,6 +102,7 @@ pub struct Node(Arc<Inner>);
 struct Inner {
     started: Started,
     stop: Mutex<Option<(oneshot::Sender<()>, oneshot::Receiver<()>)>>,
+    gave_up: watch::Receiver<Option<GaveUp>>,
 }
 
 /// Who a node is and where it listens.
@@ -158,25 +157,65 @@ impl Node {
     /// See [`TopicError`]. Finding nobody is no error: see [`TopicEvent::Verdict`].
     pub async fn join(&self, name: TopicName, options: JoinOptions) -> Result<Topic, TopicError> {
         let (events, heard) = broadcast::channel(self.0.started.event_buffer);
-        let actor = &self.0.started.actor;
         let open = Open {
             name: name.clone(),
             secret: options.secret,
             peers: options.peers,
             events,
         };
-        let id = actor.send(open).await.map_err(|_| TopicError::Stopping)??;
-        Ok(Topic {
-            id,
-            name,
-            node: self.clone(),
-            heard: Arc::new(Mutex::new(heard)),
-        })
+        let opened = self.port().open(open).await;
+        let id = opened.map_err(|error| match error {
+            CallError::Refused(refused) => refused,
+            CallError::TimedOut { after, .. } => TopicError::TimedOut(after),
+            _ => TopicError::Stopping,
+        })?;
+        Ok(Topic::new(id, name, self.clone(), heard))
     }
 
     /// All series about this node as Prometheus text, as `/metrics` serves them.
     pub async fn metrics(&self) -> String {
         http::metrics_text(&self.0.started.ports).await
+    }
+
+    /// Returns when the node has given up: a service ended again and again. It is down then, and
+    /// whoever runs it should start it anew, and look into the reason if that goes on. A node that
+    /// was shut down never gives up.
+    pub async fn gave_up(&self) -> GaveUp {
+        let mut gave_up = self.0.gave_up.clone();
+        let told = gave_up.wait_for(Option::is_some).await;
+        match told.ok().and_then(|told| told.clone()) {
+            Some(gave_up) => gave_up,
+            // The node was shut down in good order.
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Causes a fault in one of the node's actors on purpose, to see what becomes of it.
+    ///
+    /// # Errors
+    /// [`Drill::Panic`] and [`Drill::Hang`] end in an error, because the actor can't answer.
+    pub async fn drill(&self, service: Service, drill: Drill) -> Result<(), CallError<Never>> {
+        let ports = self.ports();
+        match service {
+            Service::Identity => ports.identity.drill(drill).await,
+            Service::Discovery => ports.discovery.drill(drill).await,
+            Service::Gossip => ports.gossip.drill(drill).await,
+            Service::Store => ports.store.drill(drill).await,
+            Service::Metrics => ports.metrics.drill(drill).await,
+            Service::Node => self.port().drill(drill).await,
+        }
+    }
+
+    pub(super) fn port(&self) -> &NodePort {
+        &self.0.started.port
+    }
+
+    pub(super) fn ports(&self) -> &Ports {
+        &self.0.started.ports
+    }
+
+    pub(super) fn wanted(&self) -> &Wanted {
+        &self.0.started.wanted
     }
 
     /// Stops the node: leaves its topics, tells its neighbors, writes what was accepted. Returns
@@ -192,286 +231,4 @@ impl Node {
             let _gone = tokio::time::timeout(SHUTDOWN_LIMIT, stopped).await;
         }
     }
-}
-
-/// A topic that a node has joined. Clones are handles to the same topic.
-#[derive(Debug, Clone)]
-pub struct Topic {
-    id: TopicId,
-    name: TopicName,
-    node: Node,
-    heard: Arc<Mutex<broadcast::Receiver<TopicEvent>>>,
-}
-
-impl Topic {
-    /// Its id, as iroh-gossip knows it.
-    pub fn id(&self) -> TopicId {
-        self.id
-    }
-
-    /// Its name.
-    pub fn name(&self) -> &TopicName {
-        &self.name
-    }
-
-    /// Posts to the topic. The reply is the post's number among this author's posts here, and
-    /// means that the post is on disk; it is sent as soon as there is a neighbor.
-    ///
-    /// # Errors
-    /// See [`PostError`].
-    pub async fn post(&self, body: impl Into<Bytes>) -> Result<u64, PostError> {
-        let body = body.into();
-        let topic = self.id;
-        let sent = self.node.0.started.actor.send(SendPost { topic, body });
-        sent.await.map_err(|_| PostError::Stopping)?
-    }
-
-    /// What happened since the join, or since the last call of this method, and all that will
-    /// happen. A reader that is too slow gets [`TopicEvent::Lagged`] instead of the oldest events.
-    /// Ends when the topic is left.
-    pub fn events(&self) -> TopicEvents {
-        let mut heard = self.heard.lock().unwrap_or_else(PoisonError::into_inner);
-        let later = heard.resubscribe();
-        TopicEvents::new(std::mem::replace(&mut *heard, later))
-    }
-
-    /// The newest `limit` posts in the store written at `since` or later, oldest first.
-    ///
-    /// # Errors
-    /// The store failed.
-    pub async fn posts(
-        &self,
-        since: UnixMillis,
-        limit: usize,
-    ) -> Result<Vec<PostEvent>, ReadError> {
-        let topic = self.id;
-        let request = Posts {
-            topic,
-            since,
-            limit,
-        };
-        let posts = self.node.0.started.ports.store.posts(request).await?;
-        Ok(posts.into_iter().map(PostEvent::from).collect())
-    }
-
-    /// The peers of this topic that the store remembers, last seen first.
-    ///
-    /// # Errors
-    /// The store failed.
-    pub async fn known_peers(&self, limit: usize) -> Result<Vec<KnownPeer>, ReadError> {
-        let topic = self.id;
-        let request = KnownPeers { topic, limit };
-        Ok(self.node.0.started.ports.store.known_peers(request).await?)
-    }
-
-    /// Leaves the topic. Its posts stay in the store.
-    pub async fn leave(&self) {
-        // An error means that the node is down, and with it the topic left.
-        let _gone = self.node.0.started.actor.send(LeaveTopic(self.id)).await;
-    }
-}
-
-/// Something that happened in a topic.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum TopicEvent {
-    /// The first neighbor since the join.
-    Joined {
-        /// How it was found.
-        source: Source,
-        /// Since the join.
-        after: Duration,
-    },
-    /// A peer is a neighbor now.
-    NeighborUp {
-        /// Who.
-        endpoint: EndpointId,
-        /// Neighbors now.
-        neighbors: usize,
-    },
-    /// A peer is no neighbor any more.
-    NeighborDown {
-        /// Who.
-        endpoint: EndpointId,
-        /// Neighbors now.
-        neighbors: usize,
-    },
-    /// Another author's post: verified, stored, and new.
-    Post(PostEvent),
-    /// What came of looking for peers has changed.
-    Verdict(Verdict),
-    /// So many events were missed because this reader, or this node, was too slow.
-    Lagged(u64),
-}
-
-/// A post.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PostEvent {
-    /// Who wrote it.
-    pub author: AuthorId,
-    /// Its number among the author's posts in this topic, from 1 on.
-    pub seq: u64,
-    /// When, by the author's clock.
-    pub time: UnixMillis,
-    /// What it says.
-    pub body: Bytes,
-}
-
-impl From<Post> for PostEvent {
-    fn from(post: Post) -> Self {
-        Self {
-            author: post.author,
-            seq: post.seq,
-            time: post.time,
-            body: post.body,
-        }
-    }
-}
-
-/// The events of a topic as a stream.
-pub struct TopicEvents(Pin<Box<dyn Stream<Item = TopicEvent> + Send>>);
-
-impl TopicEvents {
-    fn new(heard: broadcast::Receiver<TopicEvent>) -> Self {
-        let events = stream::unfold(heard, |mut heard| async move {
-            match heard.recv().await {
-                Ok(event) => Some((event, heard)),
-                Err(broadcast::error::RecvError::Lagged(n)) => Some((TopicEvent::Lagged(n), heard)),
-                Err(broadcast::error::RecvError::Closed) => None,
-            }
-        });
-        Self(Box::pin(events))
-    }
-
-    /// The next event; `None` once the topic is left.
-    pub async fn next(&mut self) -> Option<TopicEvent> {
-        self.0.next().await
-    }
-}
-
-impl Stream for TopicEvents {
-    type Item = TopicEvent;
-
-    fn poll_next(
-        mut self: Pin<&mut Self>,
-        cx: &mut task::Context<'_>,
-    ) -> task::Poll<Option<TopicEvent>> {
-        self.0.as_mut().poll_next(cx)
-    }
-}
-
-impl std::fmt::Debug for TopicEvents {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("TopicEvents(..)")
-    }
-}
-
-/// Who the node of a config is, without starting it: reads its identity, or makes it on first use.
-/// With it comes one sentence on where the secrets are kept, and why there.
-///
-/// # Errors
-/// See [`StartError`].
-pub async fn identity(config: Config) -> Result<(IdentityInfo, String), StartError> {
-    let (told_tx, told_rx) = oneshot::channel();
-    let read = async move {
-        let data_dir = config.data_dir()?;
-        let _lock = match lock::lock(&data_dir) {
-            // Its node runs, so the identity is there and need not be made.
-            Err(StartError::DataDirInUse(_)) => None,
-            lock => Some(lock?),
-        };
-        let deps = kukuri_identity::Deps {
-            data_dir,
-            clock: WallClock::system(),
-        };
-        let spawned = Identity::spawn(config.identity, deps).await;
-        let identity = spawned.map_err(|error| StartError::Service {
-            service: IdentityPort::SERVICE,
-            source: Box::new(error),
-        })?;
-        Ok((identity.info, identity.store_note))
-    };
-    thread::Builder::new()
-        .name("kukuri-id".into())
-        .spawn(move || {
-            // Nobody waits any more: fine.
-            let _waiting = told_tx.send(System::new().block_on(read));
-        })
-        .map_err(StartError::Thread)?;
-    told_rx.await.map_err(|_| StartError::Ended)?
-}
-
-/// What the node's thread hands out once everything runs.
-#[derive(Debug)]
-struct Started {
-    actor: Addr<NodeActor>,
-    ports: Ports,
-    info: NodeInfo,
-    event_buffer: usize,
-}
-
-/// The node's thread: an actix `System` whose actors run here, and whose network runs on worker
-/// threads, so that neither holds up the other.
-fn run(
-    builder: NodeBuilder,
-    started: oneshot::Sender<Result<Started, StartError>>,
-    stop: oneshot::Receiver<()>,
-) {
-    let workers = builder.config.node.worker_threads;
-    let system = System::with_tokio_rt(move || {
-        tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(workers)
-            .thread_name("kukuri-net")
-            .enable_all()
-            .build()
-            .expect("the operating system gives a process its threads and an event queue")
-    });
-    system.block_on(async move {
-        match start(builder).await {
-            Err(error) => _ = started.send(Err(error)),
-            Ok((node, lock)) => {
-                let actor = node.actor.clone();
-                if started.send(Ok(node)).is_ok() {
-                    // Asked to stop, or the last handle was dropped.
-                    let _asked = stop.await;
-                }
-                // An error means that the actor is gone already.
-                let _stopped = actor.send(Shutdown).await;
-                drop(lock);
-            }
-        }
-    });
-}
-
-async fn start(builder: NodeBuilder) -> Result<(Started, lock::DataDirLock), StartError> {
-    let NodeBuilder { config, clock } = builder;
-    let data_dir = config.data_dir()?;
-    let lock = lock::lock(&data_dir)?;
-    let (http_address, event_buffer) = (config.node.http, config.node.event_buffer);
-    let actor = NodeActor::start(clock.clone());
-    let composed = compose(config, data_dir.clone(), clock, &actor).await?;
-    let ports = composed.ports.clone();
-    let http = match http_address {
-        Some(address) => Some(http::serve(address, ports.clone())?),
-        None => None,
-    };
-    let info = NodeInfo {
-        endpoint: composed.identity.endpoint,
-        author: composed.identity.author,
-        secret_store: composed.identity.store,
-        secret_store_note: composed.store_note.clone(),
-        data_dir,
-        bound: composed.addresses.bound.clone(),
-        advertised: composed.addresses.advertised.clone(),
-        hello: composed.hello,
-        http,
-    };
-    actor.do_send(Wire(composed));
-    let started = Started {
-        actor,
-        ports,
-        info,
-        event_buffer,
-    };
-    Ok((started, lock))
 }

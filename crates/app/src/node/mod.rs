@@ -1,12 +1,18 @@
-//! A whole node: the public handle, the actor behind it, its HTTP server.
+//! A whole node: the public handles, the actor behind them, its HTTP server.
 
 pub mod actor;
 mod handle;
 mod http;
+mod identity;
 mod lock;
 mod posts;
+mod repair;
+mod run;
+pub mod service;
+mod topic;
 mod topics;
+pub mod wanted;
 
-pub use handle::{
-    JoinOptions, Node, NodeBuilder, NodeInfo, PostEvent, Topic, TopicEvent, TopicEvents, identity,
-};
+pub use handle::{JoinOptions, Node, NodeBuilder, NodeInfo};
+pub use identity::identity;
+pub use topic::{PostEvent, Topic, TopicEvent, TopicEvents};

@@ -3,21 +3,19 @@
 //! Out: sign, store, seal, broadcast; the post is acknowledged once it is in the store. In: open,
 //! verify, store, deliver; each drop is counted by its reason.
 
-use actix::{
-    ActorFutureExt, AsyncContext, Context, Handler, Message, ResponseActFuture, WrapFuture,
-};
+use actix::{ActorFutureExt, AsyncContext, Context, Handler, ResponseActFuture, WrapFuture};
 use bytes::Bytes;
 use kukuri_contract::{
     Broadcast, Epoch, KeyBytes, NodeEvent, Post, PostDrop, SavePost, Sign, SignRequest, TopicId,
     TopicKeys, UnixMillis,
 };
 
+use super::actor::NodeActor;
+use super::service::SendPost;
+use super::topic::{PostEvent, TopicEvent};
 use crate::compose::Ports;
 use crate::core::post::{self, MAX_BODY_BYTES, Packet};
-use crate::core::topic::MAX_UNSENT;
 use crate::error::PostError;
-use crate::node::actor::NodeActor;
-use crate::node::handle::{PostEvent, TopicEvent};
 
 /// Broadcasts that wait to be verified; beyond, they are dropped and counted.
 const INBOX: usize = 4096;
@@ -26,14 +24,6 @@ const INBOX: usize = 4096;
 const RECEIVING: usize = 128;
 /// Posts sealed for an epoch further ahead than this are not from our time.
 const MAX_EPOCHS_AHEAD: u64 = 2;
-
-/// Posts to a topic; the reply is the post's number.
-#[derive(Message)]
-#[rtype(result = "Result<u64, PostError>")]
-pub struct SendPost {
-    pub topic: TopicId,
-    pub body: Bytes,
-}
 
 /// A post on its way out: stored, and ready to be broadcast.
 struct Outgoing {
@@ -92,25 +82,22 @@ impl NodeActor {
         if body.len() > MAX_BODY_BYTES {
             return Err(PostError::TooLong(body.len()));
         }
-        let wired = self.wired.as_ref().ok_or(PostError::Stopping)?;
+        let wires = self.wires.as_ref().ok_or(PostError::Stopping)?;
         let open = self.topics.get_mut(&topic).ok_or(PostError::NotJoined)?;
-        if open.state.unsent() >= MAX_UNSENT {
-            return Err(PostError::TooManyUnsent);
-        }
         let now = self.clock.now();
         let epoch = Epoch::at(now);
         let seq = open.state.take_seq();
         let known_key = open.state.seal_key(epoch).map(|key| key.cloned());
         let draft = Draft {
             topic,
-            author: wired.identity.author,
+            author: wires.identity.author,
             seq,
             time: now,
             body: body.clone(),
             secret: open.secret,
             known_key,
         };
-        Ok((seq, draft.write(wired.ports.clone())))
+        Ok((seq, draft.write(wires.ports.clone())))
     }
 
     /// Sends now, or keeps it until there is a neighbor.
@@ -118,7 +105,7 @@ impl NodeActor {
         let (Some(ports), Some(open)) = (self.ports(), self.topics.get_mut(&topic)) else {
             return;
         };
-        if open.state.neighbors() == 0 {
+        if open.state.neighbors().is_empty() {
             self.keep_unsent(topic, payload);
             return;
         }
@@ -137,10 +124,10 @@ impl NodeActor {
         ctx.spawn(then);
     }
 
+    /// Where there is no room, gap repair brings it to the first neighbor: it is in the store.
     fn keep_unsent(&mut self, topic: TopicId, payload: Bytes) {
-        let open = self.topics.get_mut(&topic);
-        if open.is_some_and(|open| !open.state.keep_unsent(payload)) {
-            self.drop_post(PostDrop::Overload);
+        if let Some(open) = self.topics.get_mut(&topic) {
+            let _kept = open.state.keep_unsent(payload);
         }
     }
 
@@ -171,6 +158,7 @@ impl NodeActor {
                 return;
             };
             let (Some(ports), Some(open)) = (self.ports(), self.topics.get(&topic)) else {
+                self.drop_post(PostDrop::NotJoined);
                 continue;
             };
             let now = self.clock.now();
@@ -190,7 +178,7 @@ impl NodeActor {
             let then = stored.into_actor(self).map(move |stored, actor, ctx| {
                 actor.receiving -= 1;
                 match stored {
-                    Ok(incoming) => actor.deliver(incoming, now),
+                    Ok(incoming) => actor.deliver(incoming),
                     Err(reason) => actor.drop_post(reason),
                 }
                 actor.work_off_inbox(ctx);
@@ -199,20 +187,39 @@ impl NodeActor {
         }
     }
 
-    fn deliver(&mut self, incoming: Incoming, now: UnixMillis) {
+    fn deliver(&mut self, incoming: Incoming) {
         let Incoming { post, seal_key } = incoming;
-        let topic = post.topic;
-        let me = self.wired.as_ref().map(|wired| wired.identity.author);
-        if let Some(open) = self.topics.get_mut(&topic) {
+        let now = self.now();
+        if let Some(open) = self.topics.get_mut(&post.topic) {
             if let Some((epoch, key)) = seal_key {
                 open.state.put_seal_key(epoch, Some(key));
             }
-            if Some(post.author) == me {
-                open.state.own_seq_seen(post.seq);
+            if open.state.seq_seen(post.author, post.seq) {
+                open.state.repairs.gap(now);
             }
         }
-        let after = std::time::Duration::from_millis(now.0.saturating_sub(post.time.0));
+        let after = self.clock.now().0.saturating_sub(post.time.0);
+        let after = std::time::Duration::from_millis(after);
         self.emit(NodeEvent::PostReceived { after });
+        self.tell_post(post);
+    }
+
+    /// A post that gap repair brought: it is late by nature, so it does not count as a delivery.
+    pub(super) fn deliver_post(&mut self, post: Post) {
+        if let Some(open) = self.topics.get_mut(&post.topic) {
+            open.state.seq_seen(post.author, post.seq);
+        }
+        self.tell_post(post);
+    }
+
+    fn tell_post(&mut self, post: Post) {
+        let topic = post.topic;
+        let me = self.wires.as_ref().map(|wires| wires.identity.author);
+        if let Some(open) = self.topics.get_mut(&topic)
+            && Some(post.author) == me
+        {
+            open.state.own_seq_seen(post.seq);
+        }
         self.tell(topic, TopicEvent::Post(PostEvent::from(post)));
     }
 }
@@ -318,7 +325,7 @@ async fn receive(
                 Some(key) => key,
                 None => {
                     let keys = ports.identity.topic_keys(TopicKeys { topic, epoch }).await;
-                    let key = keys.map_err(|_| PostDrop::Overload)?.post_seal;
+                    let key = keys.map_err(|_| PostDrop::NoKey)?.post_seal;
                     key.ok_or(PostDrop::WrongKind)?
                 }
             };

@@ -1,141 +1,394 @@
-//! Opening and leaving topics.
+//! Opening and leaving topics, and telling the services again what they should know of them.
 
 use std::time::Duration;
 
 use actix::{
-    ActorFutureExt, Context, Handler, Message, ResponseActFuture, ResponseFuture, WrapFuture,
+    ActorFutureExt, AsyncContext, Context, Handler, ResponseActFuture, ResponseFuture, WrapFuture,
 };
 use kukuri_contract::{
-    AddTopic, Discover, EndpointAddr, Forget, Join, LastSeq, Leave, NodeEvent, RemoveTopic,
-    TopicId, TopicName, TopicSecret,
+    AddTopic, AuthorId, Dial, Discover, DiscoveryPort, EndpointAddr, Forget, GossipPort, Join,
+    Joined, KnownPeers, LastSeq, Leave, LocalAddress, NeighborCount, Never, NodeEvent, RemoveTopic,
+    SetAddress, Source, TopicId,
 };
-use tokio::sync::broadcast;
 
+use super::actor::{NodeActor, OpenTopic};
+use super::service::{LeaveTopic, Open, Resync, Wire};
+use super::wanted::WantedTopic;
 use crate::compose::Ports;
 use crate::core::topic::TopicState;
 use crate::error::TopicError;
-use crate::node::actor::{NodeActor, OpenTopic};
-use crate::node::handle::TopicEvent;
+use crate::supervise::Service;
 
-/// Joins a topic.
-#[derive(Message)]
-#[rtype(result = "Result<TopicId, TopicError>")]
-pub struct Open {
-    pub name: TopicName,
-    pub secret: Option<TopicSecret>,
-    pub peers: Vec<EndpointAddr>,
-    pub events: broadcast::Sender<TopicEvent>,
-}
+/// Peers of an earlier run that are tried at the start.
+const CACHED_PEERS: usize = 32;
+/// A topic that could not be joined again after a restart is tried again after so long.
+const RESUME_PAUSE: Duration = Duration::from_secs(1);
 
 impl Handler<Open> for NodeActor {
     type Result = ResponseActFuture<Self, Result<TopicId, TopicError>>;
 
     fn handle(&mut self, open: Open, _: &mut Self::Context) -> Self::Result {
-        let joined_at = self.now();
-        let wired = self.wired.as_ref();
-        let prepared =
-            wired.map(|wired| prepare(wired.ports.clone(), &open, wired.identity.author));
-        let Some(prepared) = prepared else {
+        let Some(wires) = &self.wires else {
             return Box::pin(async { Err(TopicError::Stopping) }.into_actor(self));
         };
-        let peers = open.peers.clone();
-        let entered = prepared.into_actor(self).map(move |prepared, actor, _| {
-            let (topic, last_seq) = prepared?;
-            actor.enter(topic, open, last_seq, joined_at)?;
-            Ok(topic)
+        let (ports, author) = (wires.ports.clone(), wires.identity.author);
+        let joined_at = self.now();
+        let wanted = WantedTopic {
+            name: open.name,
+            secret: open.secret,
+            peers: open.peers,
+            events: open.events,
+            joined: false,
+        };
+        let prepared = prepare(ports.clone(), wanted.clone(), author);
+        let told = prepared.into_actor(self).then(move |prepared, actor, _| {
+            let entered = prepared.and_then(|prepared| actor.enter(prepared, wanted, joined_at));
+            let told = async move {
+                match entered {
+                    Ok(Entered { topic, discover }) => {
+                        (Some(topic), tell_services(&ports, topic, discover).await)
+                    }
+                    Err(error) => (None, Err(error)),
+                }
+            };
+            told.into_actor(actor)
         });
-        let started = entered.then(move |entered: Result<_, TopicError>, actor, _| {
-            let ports = actor.ports();
-            async move {
-                let topic = entered?;
-                let ports = ports.ok_or(TopicError::Stopping)?;
-                // The swarm first: a peer that discovery finds must have where to go.
-                ports.gossip.join(Join { topic }).await?;
-                let cached = Vec::new();
-                let discover = Discover {
-                    topic,
-                    peers,
-                    cached,
-                };
-                ports.discovery.discover(discover).await?;
-                Ok(topic)
+        let done = told.map(|(entered, told), actor, ctx| {
+            match (&told, entered) {
+                (Ok((topic, joined)), _) => actor.compare_neighbors(*topic, 0, joined, ctx),
+                // What can't be joined is not half joined.
+                (Err(_), Some(topic)) => _ = ctx.spawn(actor.leave(topic).into_actor(actor)),
+                (Err(_), None) => {}
             }
-            .into_actor(actor)
+            told.map(|(topic, _)| topic)
         });
-        Box::pin(started)
+        Box::pin(done)
     }
 }
 
+/// What a topic needs before it can be entered.
+struct Prepared {
+    topic: TopicId,
+    last_seq: Option<u64>,
+    discover: Discover,
+}
+
+/// A topic that the node has entered; the services are not told yet.
+struct Entered {
+    topic: TopicId,
+    discover: Discover,
+}
+
 /// Asks identity and store for what a topic needs.
-fn prepare(
+async fn prepare(
     ports: Ports,
-    open: &Open,
-    author: kukuri_contract::AuthorId,
-) -> impl Future<Output = Result<(TopicId, Option<u64>), TopicError>> + use<> {
-    let add = AddTopic {
-        name: open.name.clone(),
-        secret: open.secret.clone(),
-    };
-    async move {
-        let topic = ports.identity.add_topic(add).await?;
-        let last_seq = ports.store.last_seq(LastSeq { topic, author }).await?;
-        Ok((topic, last_seq))
-    }
+    wanted: WantedTopic,
+    author: AuthorId,
+) -> Result<Prepared, TopicError> {
+    let WantedTopic {
+        name,
+        secret,
+        peers,
+        ..
+    } = wanted;
+    let topic = ports.identity.add_topic(AddTopic { name, secret }).await?;
+    let last_seq = ports.store.last_seq(LastSeq { topic, author }).await?;
+    let limit = CACHED_PEERS;
+    let known = ports.store.known_peers(KnownPeers { topic, limit }).await?;
+    let cached = known.into_iter().map(|known| known.peer).collect();
+    Ok(Prepared {
+        topic,
+        last_seq,
+        discover: Discover {
+            topic,
+            peers,
+            cached,
+        },
+    })
+}
+
+/// Tells gossip and discovery of a topic; telling them again changes nothing.
+async fn tell_services(
+    ports: &Ports,
+    topic: TopicId,
+    discover: Discover,
+) -> Result<(TopicId, Joined), TopicError> {
+    // The swarm first: a peer that discovery finds must have where to go.
+    let joined = ports.gossip.join(Join { topic }).await?;
+    ports.discovery.discover(discover).await?;
+    Ok((topic, joined))
 }
 
 impl NodeActor {
     fn enter(
         &mut self,
-        topic: TopicId,
-        open: Open,
-        last_seq: Option<u64>,
+        prepared: Prepared,
+        wanted: WantedTopic,
         joined_at: Duration,
-    ) -> Result<(), TopicError> {
+    ) -> Result<Entered, TopicError> {
+        let Prepared {
+            topic,
+            last_seq,
+            discover,
+        } = prepared;
         if self.topics.contains_key(&topic) {
             return Err(TopicError::AlreadyJoined);
         }
+        let mut state = TopicState::new(last_seq, wanted.joined, joined_at);
+        for peer in &discover.cached {
+            state.found(peer, Source::Cache);
+        }
         let opened = OpenTopic {
-            name: open.name,
-            secret: open.secret.is_some(),
-            state: TopicState::new(last_seq, joined_at),
-            events: open.events,
+            name: wanted.name.clone(),
+            secret: wanted.secret.is_some(),
+            state,
+            events: wanted.events.clone(),
         };
         tracing::info!(?topic, name = %opened.name, "topic joined");
         self.topics.insert(topic, opened);
+        self.wanted.insert(topic, wanted);
         self.emit(NodeEvent::TopicOpened);
-        Ok(())
+        Ok(Entered { topic, discover })
     }
-}
 
-/// Leaves a topic.
-#[derive(Message)]
-#[rtype(result = "()")]
-pub struct LeaveTopic(pub TopicId);
-
-impl Handler<LeaveTopic> for NodeActor {
-    type Result = ResponseFuture<()>;
-
-    fn handle(&mut self, LeaveTopic(topic): LeaveTopic, _: &mut Context<Self>) -> Self::Result {
+    /// Leaves a topic here, and gives what tells the services.
+    fn leave(&mut self, topic: TopicId) -> impl Future<Output = ()> + 'static + use<> {
         let ports = self.ports().filter(|_| self.topics.contains_key(&topic));
+        self.wanted.remove(topic);
         if let Some(open) = self.topics.remove(&topic) {
             tracing::info!(?topic, name = %open.name, "topic left");
             let verdict = open.state.verdict();
             self.emit(NodeEvent::TopicClosed { topic, verdict });
         }
-        Box::pin(async move {
+        async move {
             let Some(ports) = ports else {
                 return;
             };
             let discovery = ports.discovery.forget(Forget { topic }).await.err();
             let gossip = ports.gossip.leave(Leave { topic }).await.err();
-            let identity = ports
-                .identity
-                .remove_topic(RemoveTopic { topic })
-                .await
-                .err();
-            for error in [discovery, gossip, identity].into_iter().flatten() {
+            let removed = ports.identity.remove_topic(RemoveTopic { topic }).await;
+            for error in [discovery, gossip, removed.err()].into_iter().flatten() {
                 tracing::debug!(%error, "while leaving a topic");
             }
+        }
+    }
+
+    // --- telling again ---
+
+    /// Tells the services again what they should know of all topics, and asks gossip for the
+    /// neighbors. What they know already changes nothing.
+    pub(super) fn reconcile_all(&mut self, ctx: &mut Context<Self>) {
+        self.publish_address(ctx);
+        for (topic, wanted) in self.wanted.all() {
+            match self.topics.contains_key(&topic) {
+                true => self.reconcile(topic, wanted, ctx),
+                false => self.resume(topic, wanted, ctx),
+            }
+        }
+    }
+
+    fn reconcile(&mut self, topic: TopicId, wanted: WantedTopic, ctx: &mut Context<Self>) {
+        let (Some(ports), Some(open)) = (self.ports(), self.topics.get(&topic)) else {
+            return;
+        };
+        let generation = open.state.generation();
+        let discover = Discover {
+            topic,
+            peers: wanted.peers,
+            cached: Vec::new(),
+        };
+        let add = AddTopic {
+            name: wanted.name,
+            secret: wanted.secret,
+        };
+        let told = async move {
+            ports.identity.add_topic(add).await?;
+            tell_services(&ports, topic, discover).await
+        };
+        let then = told
+            .into_actor(self)
+            .map(move |told, actor, ctx| match told {
+                Ok((_, joined)) => actor.compare_neighbors(topic, generation, &joined, ctx),
+                Err(error) => actor.call_failed(error.service(), &error),
+            });
+        ctx.spawn(then);
+    }
+
+    /// Joins a wanted topic again, after this actor was started again.
+    fn resume(&mut self, topic: TopicId, wanted: WantedTopic, ctx: &mut Context<Self>) {
+        let Some(wires) = &self.wires else {
+            return;
+        };
+        let prepared = prepare(wires.ports.clone(), wanted.clone(), wires.identity.author);
+        let then = prepared.into_actor(self).map(move |prepared, actor, ctx| {
+            let now = actor.now();
+            match prepared {
+                // Left, or joined again, in the meantime.
+                Ok(_) if actor.topics.contains_key(&topic) => {}
+                Ok(prepared) => {
+                    if actor.enter(prepared, wanted.clone(), now).is_ok() {
+                        actor.reconcile(topic, wanted, ctx);
+                    }
+                }
+                Err(error) => {
+                    actor.call_failed(error.service(), &error);
+                    ctx.run_later(RESUME_PAUSE, |actor, ctx| actor.reconcile_all(ctx));
+                }
+            }
+        });
+        ctx.spawn(then);
+    }
+
+    /// Compares the neighbors with gossip's list, unless they have changed since it was asked for.
+    fn compare_neighbors(
+        &mut self,
+        topic: TopicId,
+        generation: u64,
+        joined: &Joined,
+        ctx: &mut Context<Self>,
+    ) {
+        let Some(open) = self.topics.get(&topic) else {
+            return;
+        };
+        if open.state.generation() == generation {
+            let difference = open.state.differs_from(&joined.neighbors);
+            for peer in difference.down {
+                self.neighbor_down(topic, peer, ctx);
+            }
+            for peer in difference.up {
+                self.neighbor_up(topic, peer, ctx);
+            }
+        }
+        self.neighbors_changed(topic, ctx);
+    }
+
+    /// Tells discovery how many neighbors a topic has.
+    pub(super) fn neighbors_changed(&self, topic: TopicId, ctx: &mut Context<Self>) {
+        let (Some(ports), Some(open)) = (self.ports(), self.topics.get(&topic)) else {
+            return;
+        };
+        let neighbors = open.state.neighbors().len();
+        let count = NeighborCount { topic, neighbors };
+        let told = async move { ports.discovery.neighbor_count(count).await };
+        self.call(DiscoveryPort::SERVICE, told, ctx);
+    }
+
+    /// Tells discovery where others may dial this node.
+    pub(super) fn publish_address(&self, ctx: &mut Context<Self>) {
+        let (Some(ports), Some(address)) = (self.ports(), self.address.clone()) else {
+            return;
+        };
+        let told = async move { ports.discovery.set_address(SetAddress { address }).await };
+        self.call(DiscoveryPort::SERVICE, told, ctx);
+    }
+
+    // --- after a restart ---
+
+    /// A fresh gossip service has no neighbors, and perhaps another address.
+    fn gossip_restarted(&mut self, ctx: &mut Context<Self>) {
+        let Some(ports) = self.ports() else {
+            return;
+        };
+        for topic in self.topics.keys().copied().collect::<Vec<_>>() {
+            let lost = self.topics[&topic].state.neighbors().clone();
+            for peer in lost {
+                self.neighbor_down(topic, peer, ctx);
+            }
+        }
+        let asked = async move { ports.gossip.local_address(LocalAddress).await };
+        let then = asked.into_actor(self).map(|address, actor, ctx| {
+            match address {
+                Ok(address) => actor.address = Some(address.advertised),
+                Err(error) => actor.call_failed(GossipPort::SERVICE, &error),
+            }
+            actor.reconcile_all(ctx);
+            actor.dial_everybody(ctx);
+        });
+        ctx.spawn(then);
+    }
+
+    /// Hands all peers that were found to a fresh gossip service; discovery tells each only once.
+    fn dial_everybody(&mut self, ctx: &mut Context<Self>) {
+        let Some(ports) = self.ports() else {
+            return;
+        };
+        for (topic, open) in &self.topics {
+            let peers: Vec<EndpointAddr> = open.state.addresses().cloned().collect();
+            let (gossip, dial) = (
+                ports.gossip.clone(),
+                Dial {
+                    topic: *topic,
+                    peers,
+                },
+            );
+            let join = Join { topic: *topic };
+            let dialed = async move {
+                // Its reply is for the next comparison; this must come before the dials.
+                let _joined = gossip.join(join).await;
+                gossip.dial(dial).await
+            };
+            self.call(GossipPort::SERVICE, dialed, ctx);
+        }
+    }
+
+    /// Fresh metrics know nothing of what goes on.
+    fn metrics_restarted(&self) {
+        self.say_started();
+        for (topic, open) in &self.topics {
+            self.emit(NodeEvent::TopicResumed {
+                topic: *topic,
+                neighbors: open.state.neighbors().len(),
+                verdict: open.state.verdict(),
+            });
+        }
+    }
+
+    fn say_started(&self) {
+        if let Some(wires) = &self.wires {
+            self.emit(NodeEvent::Started {
+                version: env!("CARGO_PKG_VERSION"),
+                secret_store: wires.identity.store,
+            });
+        }
+    }
+}
+
+impl Handler<LeaveTopic> for NodeActor {
+    type Result = ResponseFuture<Result<(), Never>>;
+
+    fn handle(&mut self, LeaveTopic(topic): LeaveTopic, _: &mut Context<Self>) -> Self::Result {
+        let left = self.leave(topic);
+        Box::pin(async move {
+            left.await;
+            Ok(())
         })
+    }
+}
+
+impl Handler<Wire> for NodeActor {
+    type Result = Result<(), Never>;
+
+    fn handle(&mut self, Wire(wires): Wire, ctx: &mut Self::Context) -> Self::Result {
+        self.address = Some(wires.address.clone());
+        self.wires = Some(wires);
+        self.say_started();
+        // After a restart of this actor, there are topics to join again.
+        self.reconcile_all(ctx);
+        Ok(())
+    }
+}
+
+impl Handler<Resync> for NodeActor {
+    type Result = Result<(), Never>;
+
+    fn handle(&mut self, Resync(service): Resync, ctx: &mut Self::Context) -> Self::Result {
+        match service {
+            Service::Identity | Service::Discovery => self.reconcile_all(ctx),
+            Service::Gossip => self.gossip_restarted(ctx),
+            Service::Metrics => self.metrics_restarted(),
+            // A fresh store has all there is; a fresh node was wired.
+            Service::Store | Service::Node => {}
+        }
+        Ok(())
     }
 }

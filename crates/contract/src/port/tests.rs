@@ -72,10 +72,13 @@ async fn busy_at_the_bound_and_free_after_it() {
 }
 
 #[actix::test]
-async fn a_drill_kills_the_actor() {
+async fn a_drill_kills_the_actor_and_who_watches_is_told() {
     let (_addr, port) = port(HOUR);
+    let mut gone = Box::pin(port.gone());
+    assert!(futures_poll_once(gone.as_mut()).await.is_none());
     let panicked = port.drill(Drill::Panic).await;
     assert_eq!(panicked, Err(CallError::Unavailable { service: "wait" }));
+    gone.await;
 }
 
 #[actix::test]

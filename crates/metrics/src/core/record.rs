@@ -4,24 +4,24 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use kukuri_contract::{
-    DiscoveryEvent, DiscoveryPort, GossipEvent, GossipPort, MetricsPort, NodeEvent, StoreError,
-    StoreEvent, StorePort, TopicId, Verdict,
+    DiscoveryEvent, DiscoveryPort, GossipEvent, GossipPort, NodeEvent, StoreError, StoreEvent,
+    StorePort, TopicId, Verdict,
 };
 
-use super::series::{self, Series};
+use super::series::{self, MAX_LABELS, Series};
 
-/// Value of a series' label; empty where it has none.
-pub type LabelValue = &'static str;
+/// Values of a series' labels, in their order; empty where it has none.
+pub type Labels = [&'static str; MAX_LABELS];
 
 /// A change of one series.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Change {
     /// A counter grows.
-    Count(&'static str, LabelValue, u64),
+    Count(&'static str, Labels, u64),
     /// A gauge has a new value.
-    Set(&'static str, LabelValue, f64),
+    Set(&'static str, Labels, f64),
     /// A histogram gets an observation, in seconds.
-    Observe(&'static str, LabelValue, f64),
+    Observe(&'static str, Labels, f64),
 }
 
 /// What must be remembered between events.
@@ -103,7 +103,9 @@ impl Recorder {
                 observe(&series::DIAL, *took),
             ],
             GossipEvent::DialDropped { .. } => vec![count(&series::DIALS_DROPPED, "", 1)],
-            GossipEvent::AddressChanged(_) => Vec::new(),
+            GossipEvent::AskDropped { reason } => {
+                vec![count(&series::ASKS_DROPPED, reason.as_str(), 1)]
+            }
             GossipEvent::Lagged(missed) => lagged(GossipPort::SERVICE, *missed),
             _ => Vec::new(),
         }
@@ -116,6 +118,10 @@ impl Recorder {
                 count(&series::COMMITS, "", 1),
                 count(&series::WRITES, "", *requests as u64),
                 observe(&series::COMMIT, *took),
+            ],
+            StoreEvent::Pruned { posts, peers } => vec![
+                count(&series::PRUNED_POSTS, "", *posts),
+                count(&series::PRUNED_PEERS, "", *peers),
             ],
             StoreEvent::Failed { requests, error } => {
                 let reason = match error {
@@ -150,7 +156,8 @@ impl Recorder {
             }
             NodeEvent::FirstNeighbor { source, after } => {
                 let name = series::FIRST_NEIGHBOR.name;
-                vec![Change::Observe(name, source.as_str(), after.as_secs_f64())]
+                let labels = [source.as_str(), ""];
+                vec![Change::Observe(name, labels, after.as_secs_f64())]
             }
             NodeEvent::VerdictChanged { from, to } => self.verdict_changed(*from, *to),
             NodeEvent::PostSent => vec![count(&series::POSTS_SENT, "", 1)],
@@ -161,12 +168,36 @@ impl Recorder {
             NodeEvent::PostDropped { reason } => {
                 vec![count(&series::POSTS_DROPPED, reason.as_str(), 1)]
             }
+            NodeEvent::RepairEnded { result, posts } => vec![
+                count(&series::REPAIRS, result.as_str(), 1),
+                count(&series::REPAIRED, "", *posts),
+            ],
+            NodeEvent::RepairServed { posts } => vec![
+                count(&series::REPAIRS_SERVED, "", 1),
+                count(&series::POSTS_SERVED, "", *posts),
+            ],
+            NodeEvent::Restarted { service, reason } => {
+                let labels = [*service, reason.as_str()];
+                vec![Change::Count(series::RESTARTS.name, labels, 1)]
+            }
+            NodeEvent::TopicResumed {
+                topic,
+                neighbors,
+                verdict,
+            } => {
+                let mut changes = self.add_topic(1);
+                changes.push(self.set_neighbors(*topic, *neighbors));
+                changes.extend(verdict.map(|verdict| self.add_verdict(verdict, 1)));
+                changes
+            }
+            NodeEvent::RequestsInFlight { service, requests } => {
+                vec![set(&series::IN_FLIGHT, service, *requests as f64)]
+            }
             NodeEvent::EventsMissed { service, missed } => {
                 vec![count(&series::EVENTS_MISSED, service, *missed)]
             }
             NodeEvent::CallFailed { service } => vec![count(&series::CALLS_FAILED, service, 1)],
-            // The node's own events, which have no service of their own in the contract.
-            NodeEvent::Lagged(missed) => lagged(MetricsPort::SERVICE, *missed),
+            NodeEvent::Lagged(missed) => lagged(series::NODE, *missed),
             _ => Vec::new(),
         }
     }
@@ -208,16 +239,16 @@ fn lagged(service: &'static str, missed: u64) -> Vec<Change> {
     vec![count(&series::METRICS_MISSED, service, missed)]
 }
 
-fn count(series: &Series, label: LabelValue, by: u64) -> Change {
-    Change::Count(series.name, label, by)
+fn count(series: &Series, label: &'static str, by: u64) -> Change {
+    Change::Count(series.name, [label, ""], by)
 }
 
-fn set(series: &Series, label: LabelValue, to: f64) -> Change {
-    Change::Set(series.name, label, to)
+fn set(series: &Series, label: &'static str, to: f64) -> Change {
+    Change::Set(series.name, [label, ""], to)
 }
 
 fn observe(series: &Series, took: Duration) -> Change {
-    Change::Observe(series.name, "", took.as_secs_f64())
+    Change::Observe(series.name, ["", ""], took.as_secs_f64())
 }
 
 #[cfg(test)]
@@ -237,7 +268,7 @@ mod tests {
 
     fn joins(changes: &[Change]) -> Vec<&'static str> {
         let joins = changes.iter().filter_map(|change| match change {
-            Change::Count(name, result, 1) if *name == series::JOINS.name => Some(*result),
+            Change::Count(name, [result, _], 1) if *name == series::JOINS.name => Some(*result),
             _ => None,
         });
         joins.collect()

@@ -4,11 +4,12 @@
 //! known starts at 0, so that a rate over it is right from the first event on.
 
 use kukuri_contract::{
-    AnnounceResult, DialResult, DiscoveryPort, GossipPort, HelloDrop, IdentityPort, MetricsPort,
-    PostDrop, SecretStoreKind, SkipReason, Source, StorePort, Verdict,
+    AnnounceResult, AskDrop, DialResult, DiscoveryPort, GossipPort, HelloDrop, IdentityPort,
+    MetricsPort, PostDrop, RepairResult, RestartReason, SecretStoreKind, SkipReason, Source,
+    StorePort, Verdict,
 };
 
-/// One series, or one for each value of its label.
+/// One series, or one for each combination of its labels' values.
 #[derive(Debug, Clone, Copy)]
 pub struct Series {
     /// Its name.
@@ -17,9 +18,12 @@ pub struct Series {
     pub kind: Kind,
     /// What one of it means.
     pub help: &'static str,
-    /// Its label with all values, if it has one.
-    pub label: Option<Label>,
+    /// Its labels with all their values, at most [`MAX_LABELS`].
+    pub labels: &'static [Label],
 }
+
+/// Most labels of one series.
+pub const MAX_LABELS: usize = 2;
 
 /// Counter, gauge or histogram.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -86,6 +90,18 @@ const REASON_OF_STORE_FAILURE: Label = Label {
     name: "reason",
     values: || vec!["disk_full", "read_only", "corrupt", "failed"],
 };
+const REASON_OF_ASK_DROP: Label = Label {
+    name: "reason",
+    values: || AskDrop::ALL.map(AskDrop::as_str).to_vec(),
+};
+const REASON_OF_RESTART: Label = Label {
+    name: "reason",
+    values: || RestartReason::ALL.map(RestartReason::as_str).to_vec(),
+};
+const RESULT_OF_REPAIR: Label = Label {
+    name: "result",
+    values: || RepairResult::ALL.map(RepairResult::as_str).to_vec(),
+};
 const SERVICE: Label = Label {
     name: "service",
     values: || {
@@ -95,6 +111,7 @@ const SERVICE: Label = Label {
             GossipPort::SERVICE,
             StorePort::SERVICE,
             MetricsPort::SERVICE,
+            NODE,
         ]
     },
 };
@@ -116,15 +133,18 @@ const SECRET_STORE: Label = Label {
     },
 };
 
+/// The actor that ties the services together, where it is counted among them.
+pub const NODE: &str = "node";
+
 macro_rules! all_series {
-    ($($id:ident = $name:literal, $kind:expr, $label:expr, $help:literal;)+) => {
+    ($($id:ident = $name:literal, $kind:expr, $labels:expr, $help:literal;)+) => {
         $(
             #[doc = $help]
             pub const $id: Series = Series {
                 name: $name,
                 kind: $kind,
                 help: $help,
-                label: $label,
+                labels: $labels,
             };
         )+
         /// Every series.
@@ -135,90 +155,108 @@ macro_rules! all_series {
 use Kind::{Counter, Gauge, Histogram};
 
 all_series! {
-    FIRST_NEIGHBOR = "kukuri_discovery_first_neighbor_seconds", Histogram(CONTACT), Some(SOURCE),
+    FIRST_NEIGHBOR = "kukuri_discovery_first_neighbor_seconds", Histogram(CONTACT), &[SOURCE],
         "From the join, or from the loss of the last neighbor, to the first neighbor.";
-    JOINS = "kukuri_discovery_joins_total", Counter, Some(RESULT_OF_JOIN),
+    JOINS = "kukuri_discovery_joins_total", Counter, &[RESULT_OF_JOIN],
         "Searches for a first neighbor by their first outcome; the success indicator.";
-    VERDICT = "kukuri_discovery_verdict_topics", Gauge, Some(OUTCOME),
+    VERDICT = "kukuri_discovery_verdict_topics", Gauge, &[OUTCOME],
         "Topics by what has come of looking for their peers.";
-    PEERS_FOUND = "kukuri_discovery_peers_found_total", Counter, Some(SOURCE),
+    PEERS_FOUND = "kukuri_discovery_peers_found_total", Counter, &[SOURCE],
         "Peers told to the dialer: verified endpoints, once per source, again when still needed.";
-    LOOKUPS = "kukuri_discovery_lookups_total", Counter, None,
+    LOOKUPS = "kukuri_discovery_lookups_total", Counter, &[],
         "DHT lookups that have ended.";
-    LOOKUP = "kukuri_discovery_lookup_seconds", Histogram(CONTACT), None,
+    LOOKUP = "kukuri_discovery_lookup_seconds", Histogram(CONTACT), &[],
         "From the start of a DHT lookup to its end.";
-    FIRST_RECORD = "kukuri_discovery_first_record_seconds", Histogram(CONTACT), None,
+    FIRST_RECORD = "kukuri_discovery_first_record_seconds", Histogram(CONTACT), &[],
         "From the start of a DHT lookup to its first entry.";
-    LOOKUP_ENTRIES = "kukuri_discovery_lookup_entries_total", Counter, None,
+    LOOKUP_ENTRIES = "kukuri_discovery_lookup_entries_total", Counter, &[],
         "Distinct entries that DHT lookups brought; anybody can announce anything.";
-    ANNOUNCES = "kukuri_discovery_announces_total", Counter, Some(RESULT_OF_ANNOUNCE),
+    ANNOUNCES = "kukuri_discovery_announces_total", Counter, &[RESULT_OF_ANNOUNCE],
         "Announcements on the DHT that have ended, retries not counted.";
-    DHT_PUT = "kukuri_dht_put_seconds", Histogram(CONTACT), None,
+    DHT_PUT = "kukuri_dht_put_seconds", Histogram(CONTACT), &[],
         "From the start of an announcement on the DHT to its end, retries included.";
-    SKIPS = "kukuri_discovery_announces_skipped_total", Counter, Some(REASON_OF_SKIP),
+    SKIPS = "kukuri_discovery_announces_skipped_total", Counter, &[REASON_OF_SKIP],
         "Announcements that were due and not made.";
-    HELLOS_SENT = "kukuri_discovery_hellos_sent_total", Counter, None,
+    HELLOS_SENT = "kukuri_discovery_hellos_sent_total", Counter, &[],
         "Hello packets sent to entries of the rendezvous, retries included.";
-    HELLOS_ANSWERED = "kukuri_discovery_hellos_answered_total", Counter, None,
+    HELLOS_ANSWERED = "kukuri_discovery_hellos_answered_total", Counter, &[],
         "Hellos that a member answered.";
-    HELLO = "kukuri_discovery_hello_seconds", Histogram(CONTACT), None,
+    HELLO = "kukuri_discovery_hello_seconds", Histogram(CONTACT), &[],
         "From the first try of a hello to its answer.";
-    HELLOS_SERVED = "kukuri_discovery_hellos_served_total", Counter, None,
+    HELLOS_SERVED = "kukuri_discovery_hellos_served_total", Counter, &[],
         "Hellos of members that this node answered.";
-    DISCOVERY_DROPS = "kukuri_discovery_drops_total", Counter, Some(REASON_OF_HELLO_DROP),
+    DISCOVERY_DROPS = "kukuri_discovery_drops_total", Counter, &[REASON_OF_HELLO_DROP],
         "Datagrams, records and entries that were not used.";
-    ROUTING_TABLE = "kukuri_dht_routing_table_nodes", Gauge, None,
+    ROUTING_TABLE = "kukuri_dht_routing_table_nodes", Gauge, &[],
         "DHT nodes in the routing table.";
-    DHT_SERVING = "kukuri_dht_serving", Gauge, None,
+    DHT_SERVING = "kukuri_dht_serving", Gauge, &[],
         "1 where this node answers queries of other DHT nodes, else 0.";
 
-    NEIGHBORS = "kukuri_gossip_neighbors", Gauge, None,
+    NEIGHBORS = "kukuri_gossip_neighbors", Gauge, &[],
         "Neighbors in the swarms of all topics.";
-    NEIGHBOR_UPS = "kukuri_gossip_neighbor_ups_total", Counter, None,
+    NEIGHBOR_UPS = "kukuri_gossip_neighbor_ups_total", Counter, &[],
         "Peers that became neighbors.";
-    NEIGHBOR_DOWNS = "kukuri_gossip_neighbor_downs_total", Counter, None,
+    NEIGHBOR_DOWNS = "kukuri_gossip_neighbor_downs_total", Counter, &[],
         "Neighbors that were lost.";
-    RECEIVED = "kukuri_gossip_received_total", Counter, None,
+    RECEIVED = "kukuri_gossip_received_total", Counter, &[],
         "Broadcasts that came in, before anything is verified.";
-    RECEIVED_BYTES = "kukuri_gossip_received_bytes_total", Counter, None,
+    RECEIVED_BYTES = "kukuri_gossip_received_bytes_total", Counter, &[],
         "Bytes of broadcasts that came in.";
-    TOPIC_LAGS = "kukuri_gossip_topic_lags_total", Counter, None,
+    TOPIC_LAGS = "kukuri_gossip_topic_lags_total", Counter, &[],
         "Times that a swarm was faster than this node, so that broadcasts were lost.";
-    DIALS = "kukuri_gossip_dials_total", Counter, Some(RESULT_OF_DIAL),
+    DIALS = "kukuri_gossip_dials_total", Counter, &[RESULT_OF_DIAL],
         "Dials that have ended.";
-    DIAL = "kukuri_gossip_dial_seconds", Histogram(CONTACT), None,
+    DIAL = "kukuri_gossip_dial_seconds", Histogram(CONTACT), &[],
         "From the start of a dial to its end.";
-    DIALS_DROPPED = "kukuri_gossip_dials_dropped_total", Counter, None,
+    DIALS_DROPPED = "kukuri_gossip_dials_dropped_total", Counter, &[],
         "Peers that were not dialed, because others waited already.";
-    DELIVERY = "kukuri_gossip_delivery_seconds", Histogram(CONTACT), None,
+    ASKS_DROPPED = "kukuri_gossip_asks_dropped_total", Counter, &[REASON_OF_ASK_DROP],
+        "Questions of peers that were not passed on.";
+    DELIVERY = "kukuri_gossip_delivery_seconds", Histogram(CONTACT), &[],
         "From the author's clock to the delivery of a post; clocks that disagree add to it.";
 
-    COMMITS = "kukuri_store_commits_total", Counter, None,
+    COMMITS = "kukuri_store_commits_total", Counter, &[],
         "Transactions that are on disk.";
-    WRITES = "kukuri_store_writes_total", Counter, None,
+    WRITES = "kukuri_store_writes_total", Counter, &[],
         "Writes that are on disk; several share a transaction.";
-    COMMIT = "kukuri_store_commit_seconds", Histogram(DISK), None,
+    COMMIT = "kukuri_store_commit_seconds", Histogram(DISK), &[],
         "From the start of a transaction to its end on disk.";
-    STORE_FAILURES = "kukuri_store_failures_total", Counter, Some(REASON_OF_STORE_FAILURE),
+    PRUNED_POSTS = "kukuri_store_posts_pruned_total", Counter, &[],
+        "Posts that the retention dropped.";
+    PRUNED_PEERS = "kukuri_store_peers_pruned_total", Counter, &[],
+        "Known peers that the retention dropped.";
+    STORE_FAILURES = "kukuri_store_failures_total", Counter, &[REASON_OF_STORE_FAILURE],
         "Requests that the store failed.";
 
-    INFO = "kukuri_node_info", Gauge, Some(VERSION),
+    INFO = "kukuri_node_info", Gauge, &[VERSION],
         "1, with the version of the program.";
-    SECRETS = "kukuri_identity_secret_store", Gauge, Some(SECRET_STORE),
+    SECRETS = "kukuri_identity_secret_store", Gauge, &[SECRET_STORE],
         "1 for the store that keeps this node's secrets, else 0.";
-    TOPICS = "kukuri_node_topics", Gauge, None,
+    TOPICS = "kukuri_node_topics", Gauge, &[],
         "Topics that this node has joined.";
-    POSTS_SENT = "kukuri_node_posts_sent_total", Counter, None,
+    POSTS_SENT = "kukuri_node_posts_sent_total", Counter, &[],
         "Posts of this node that are stored and on their way.";
-    POSTS_RECEIVED = "kukuri_node_posts_received_total", Counter, None,
+    POSTS_RECEIVED = "kukuri_node_posts_received_total", Counter, &[],
         "Posts of others that were verified, stored and delivered.";
-    POSTS_DROPPED = "kukuri_node_posts_dropped_total", Counter, Some(REASON_OF_POST_DROP),
+    POSTS_DROPPED = "kukuri_node_posts_dropped_total", Counter, &[REASON_OF_POST_DROP],
         "Posts that were not delivered; duplicates are a part of gossip.";
-    EVENTS_MISSED = "kukuri_node_events_missed_total", Counter, Some(SERVICE),
+    EVENTS_MISSED = "kukuri_node_events_missed_total", Counter, &[SERVICE],
         "Events of a service that the node was too slow for.";
-    CALLS_FAILED = "kukuri_node_calls_failed_total", Counter, Some(SERVICE),
+    CALLS_FAILED = "kukuri_node_calls_failed_total", Counter, &[SERVICE],
         "Requests to a service that failed.";
-    METRICS_MISSED = "kukuri_metrics_events_missed_total", Counter, Some(SERVICE),
+    RESTARTS = "kukuri_node_restarts_total", Counter, &[SERVICE, REASON_OF_RESTART],
+        "Times that a service was started again.";
+    IN_FLIGHT = "kukuri_node_requests_in_flight", Gauge, &[SERVICE],
+        "Requests under way to a service; at its bound further ones are refused as busy.";
+    REPAIRS = "kukuri_node_repairs_total", Counter, &[RESULT_OF_REPAIR],
+        "Gap repairs with a neighbor that have ended.";
+    REPAIRED = "kukuri_node_posts_repaired_total", Counter, &[],
+        "Posts that gap repair brought.";
+    REPAIRS_SERVED = "kukuri_node_repairs_served_total", Counter, &[],
+        "Gap repairs of neighbors that were answered.";
+    POSTS_SERVED = "kukuri_node_posts_served_total", Counter, &[],
+        "Posts that were given to neighbors by gap repair.";
+    METRICS_MISSED = "kukuri_metrics_events_missed_total", Counter, &[SERVICE],
         "Events of a service that the metrics were too slow for: the other series lack them.";
 }
 
@@ -247,7 +285,10 @@ mod tests {
 
     #[test]
     fn labels_are_bounded_and_distinct() {
-        for label in ALL.iter().filter_map(|series| series.label) {
+        for series in ALL {
+            assert!(series.labels.len() <= MAX_LABELS, "{}", series.name);
+        }
+        for label in ALL.iter().flat_map(|series| series.labels) {
             let values = (label.values)();
             let distinct: BTreeSet<_> = values.iter().collect();
             assert_eq!(values.len(), distinct.len(), "{}", label.name);

@@ -1,0 +1,40 @@
+//! A thread of its own for each actor.
+
+use actix::Arbiter;
+use tokio::sync::oneshot;
+
+use crate::error::{Cause, StartError};
+
+/// Runs what starts an actor in an arbiter of its own.
+pub async fn in_arbiter<T: Send + 'static>(
+    service: &'static str,
+    workers: usize,
+    start: impl AsyncFnOnce() -> Result<T, Cause> + Send + 'static,
+) -> Result<(T, Arbiter), StartError> {
+    let failed = |source| StartError::Service { service, source };
+    let arbiter = Arbiter::with_tokio_rt(move || {
+        tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(workers)
+            .thread_name(format!("kk-{service}"))
+            .enable_all()
+            .build()
+            .expect("the operating system gives a process its threads and an event queue")
+    });
+    let (tx, rx) = oneshot::channel();
+    arbiter.spawn_fn(move || {
+        actix::spawn(async move {
+            // Nobody waits any more: the actor ends with its arbiter.
+            let _waiting = tx.send(start().await);
+        });
+    });
+    match rx.await {
+        Ok(Ok(running)) => Ok((running, arbiter)),
+        Ok(Err(cause)) => {
+            arbiter.stop();
+            Err(failed(cause))
+        }
+        Err(_) => Err(failed(
+            "it panicked while it started; the log says where".into(),
+        )),
+    }
+}
