@@ -40,11 +40,13 @@ pub mod compose;
 mod config;
 pub mod core;
 mod error;
+mod history;
 mod node;
 
 pub use config::{CONFIG_FILE, Config, ENV_PREFIX, NodeConfig};
 pub use core::post::MAX_BODY_BYTES;
-pub use error::{Cause, ConfigError, PostError, ReadError, StartError, TopicError};
+pub use error::{Cause, ConfigError, HistoryError, PostError, ReadError, StartError, TopicError};
+pub use history::stored_posts;
 pub use kukuri_contract as contract;
 pub use kukuri_contract::{
     AuthorId, EndpointAddr, EndpointId, Source, TopicId, TopicName, TopicSecret, Verdict,
