@@ -234,3 +234,78 @@ fn a_new_secret_is_one_line_that_can_be_read_back() {
     assert_ne!(one, two);
     assert!(kukuri::parse_secret(&one).is_ok());
 }
+
+/// A small demo; `true` has it run on a terminal.
+fn demo(on_terminal: bool, settings: &[(&str, &str)]) -> Option<String> {
+    let home = dir();
+    let binary = binary();
+    let args = ["demo", "--peers", "2", "--dht-nodes", "3"];
+    let mut command = match on_terminal {
+        false => {
+            let mut command = Command::new(&binary);
+            command.args(args);
+            command
+        }
+        true => {
+            let line = format!("{} {}", binary.display(), args.join(" "));
+            let mut command = Command::new("script");
+            command.args(["--quiet", "--return", "--command", &line, "/dev/null"]);
+            command
+        }
+    };
+    let path = std::env::var("PATH").unwrap();
+    command.env_clear().env("PATH", path).env("TERM", "xterm");
+    command.env("HOME", home.path()).env("SHELL", "/bin/sh");
+    command.envs(settings.iter().copied());
+    let output = match command.stdin(std::process::Stdio::null()).output() {
+        Err(error) if on_terminal => {
+            println!("SKIPPED the demo on a terminal: needs `script` of util-linux ({error})");
+            return None;
+        }
+        output => output.unwrap(),
+    };
+    assert!(output.status.success(), "{output:?}");
+    Some(String::from_utf8([output.stdout, output.stderr].concat()).unwrap())
+}
+
+/// What stays on the screen: a terminal that clears a line forgets it.
+fn left_on_screen(written: &str) -> String {
+    let lines = written.split('\n').map(|line| {
+        let line = line.trim_end_matches('\r');
+        line.rsplit("\r\u{1b}[2K").next().unwrap()
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+const SPINNER: &str = "starting 3 DHT nodes";
+
+#[test]
+fn progress_is_for_terminals_only() {
+    let written = demo(false, &[]).unwrap();
+    assert!(!written.contains('\u{1b}'), "{written:?}");
+    assert!(!written.contains(SPINNER), "{written:?}");
+    assert!(written.contains("Every node got every post."), "{written}");
+    let Some(dumb) = demo(true, &[("TERM", "dumb")]) else {
+        return;
+    };
+    assert!(!dumb.contains('\u{1b}'), "{dumb:?}");
+}
+
+#[test]
+fn progress_on_a_terminal_leaves_nothing_behind() {
+    let Some(written) = demo(true, &[("NO_COLOR", "1")]) else {
+        return;
+    };
+    assert!(written.contains(SPINNER), "{written:?}");
+    assert!(!written.contains("\u{1b}[3"), "no colors: {written:?}");
+    let left = left_on_screen(&written);
+    assert!(!left.contains('\u{1b}'), "{left:?}");
+    assert!(!left.contains(SPINNER), "{left:?}");
+    for line in [
+        "1. A Mainline DHT of 3 nodes on this machine ...",
+        "   ready",
+    ] {
+        assert!(left.lines().any(|l| l.starts_with(line)), "{left}");
+    }
+    assert!(left.contains("\nEvery node got every post."), "{left}");
+}

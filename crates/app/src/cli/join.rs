@@ -7,12 +7,14 @@ use std::time::Duration;
 use kukuri::contract::MAX_DIRECT_ADDRESSES;
 use kukuri::{Config, EndpointAddr, JoinOptions, Node, NodeInfo, Topic, TopicEvent, Verdict};
 use serde_json::{Value, json};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 
 use super::args::{JoinArgs, PeerArg};
 use super::output::Output;
 use super::{Failure, input, interrupted, post, secret};
 
+/// Lines that are pasted on a terminal come within so long; nobody sees the delay.
+const PASTE: Duration = Duration::from_millis(20);
 /// With `--exit-after-input`: longest wait for a first neighbor to send to.
 const FIRST_NEIGHBOR: Duration = Duration::from_secs(30);
 /// A search that takes longer is shown as such. Lines that were typed ahead are read by then.
@@ -189,6 +191,42 @@ fn describe(topic: &Topic, event: &TopicEvent) -> Option<(Value, String)> {
     Some(said)
 }
 
+/// A line that was typed, with those that were pasted together with it. Told to the screen, because
+/// the terminal has echoed them wherever its cursor was.
+async fn typed_with(
+    first: String,
+    lines: &mut mpsc::Receiver<String>,
+    output: &Output,
+) -> Vec<String> {
+    let mut typed = vec![first];
+    if output.is_typed_on() {
+        tokio::time::sleep(PASTE).await;
+        typed.extend(std::iter::from_fn(|| lines.try_recv().ok()));
+        output.typed(&typed);
+    }
+    typed.retain(|line| !line.is_empty());
+    typed
+}
+
+/// Posts a line, and says what came of it.
+async fn post_line(topic: &Topic, line: String, output: &Output) -> ExitCode {
+    match topic.post(line).await {
+        Ok(seq) => {
+            if output.is_json() {
+                output.event(&json!({ "event": "posted", "seq": seq }), "");
+            }
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            output.event(
+                &json!({ "event": "post_failed", "message": error.to_string() }),
+                format!("! not posted: {error}"),
+            );
+            ExitCode::FAILURE
+        }
+    }
+}
+
 /// Posts each line of the input. Returns only when it is time to leave.
 async fn post_lines(
     topic: &Topic,
@@ -199,22 +237,9 @@ async fn post_lines(
     let mut lines = input::lines();
     let mut code = ExitCode::SUCCESS;
     while let Some(line) = lines.recv().await {
-        output.typed(&line);
-        if line.is_empty() {
-            continue;
-        }
-        match topic.post(line).await {
-            Ok(seq) => {
-                if output.is_json() {
-                    output.event(&json!({ "event": "posted", "seq": seq }), "");
-                }
-            }
-            Err(error) => {
+        for line in typed_with(line, &mut lines, output).await {
+            if post_line(topic, line, output).await == ExitCode::FAILURE {
                 code = ExitCode::FAILURE;
-                output.event(
-                    &json!({ "event": "post_failed", "message": error.to_string() }),
-                    format!("! not posted: {error}"),
-                );
             }
         }
     }

@@ -96,9 +96,14 @@ impl Output {
         self.screen.bar(&message.to_string(), steps)
     }
 
-    /// A line was typed.
-    pub fn typed(&self, text: &str) {
-        self.screen.typed(text);
+    /// Whether lines that are typed must be told to [`typed`](Self::typed).
+    pub fn is_typed_on(&self) -> bool {
+        self.screen.is_typed_on()
+    }
+
+    /// Lines were typed.
+    pub fn typed(&self, lines: &[String]) {
+        self.screen.typed(lines);
     }
 
     fn line(&self, text: impl Display) {

@@ -65,12 +65,16 @@ impl Screen {
         self.bars.suspend(print)
     }
 
-    /// A line was typed: keeps it whole, with the progress below it.
-    pub fn typed(&self, text: &str) {
-        let Some(line) = self.line.as_ref().filter(|line| line.above) else {
-            return;
-        };
-        self.bars.suspend(|| line.restore(text));
+    /// Whether [`typed`](Self::typed) has something to do.
+    pub fn is_typed_on(&self) -> bool {
+        self.line.as_ref().is_some_and(|line| line.above)
+    }
+
+    /// Lines were typed: keeps them whole, with the progress below them.
+    pub fn typed(&self, lines: &[String]) {
+        if let Some(line) = self.line.as_ref().filter(|line| line.above) {
+            self.bars.suspend(|| line.restore(lines));
+        }
     }
 
     /// A spinner with the time that it takes.
@@ -152,20 +156,24 @@ impl StatusLine {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Called when the line was just cleared, but one row too low, because the typed line has ended
-    /// since it was drawn: writes the typed line where the terminal had echoed it, or its rest.
-    fn restore(&self, text: &str) {
+    /// Called when the line was just cleared, but too low, because typed lines have ended since it
+    /// was drawn: writes them where the terminal had echoed them, and where the line has stood.
+    fn restore(&self, lines: &[String]) {
         if self.state().cleared {
-            write(&restored(text, self.width().into()));
+            write(&restored(lines, Term::stderr().size().1.into()));
         }
     }
 }
 
-/// How a line that was typed is put back.
-fn restored(text: &str, width: usize) -> String {
-    let text = printable(&text.replace('\t', "        "));
-    let rows = measure_text_width(&text).div_ceil(width.max(1)).max(1);
-    format!("\x1b[{rows}A\r\x1b[J{text}\r\n")
+/// How lines that were typed are put back.
+fn restored(lines: &[String], width: usize) -> String {
+    let lines = lines
+        .iter()
+        .map(|line| printable(&line.replace('\t', "        ")));
+    let lines: Vec<String> = lines.collect();
+    let rows = |line: &String| measure_text_width(line).div_ceil(width.max(1)).max(1);
+    let rows: usize = lines.iter().map(rows).sum();
+    format!("\x1b[{rows}A\r\x1b[J{}\r\n", lines.join("\r\n"))
 }
 
 /// The sequence that brings the line on the screen, or up to date.
@@ -240,5 +248,30 @@ impl TermLike for StatusLine {
         }
         state.shown = !text.is_empty();
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn typed_lines_are_put_back_over_all_their_rows() {
+        let lines = ["short", "twelve chars", "", "\u{1b}[2J"].map(str::to_owned);
+        assert_eq!(
+            restored(&lines, 10),
+            "\u{1b}[5A\r\u{1b}[Jshort\r\ntwelve chars\r\n\r\n\u{fffd}[2J\r\n"
+        );
+        assert!(restored(&lines[..1], 0).starts_with("\u{1b}[5A"));
+    }
+
+    #[test]
+    fn hidden_progress_prints_nothing_and_lets_print() {
+        let screen = Screen::hidden();
+        let bar = screen.bar("posts", 3);
+        bar.at(2);
+        bar.say("more");
+        assert!(bar.0.is_none() && !screen.is_typed_on());
+        assert_eq!(screen.print(|| 7), 7);
     }
 }
