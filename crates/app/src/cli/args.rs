@@ -49,7 +49,7 @@ Examples:
 
 Exit codes:
   0  all right
-  1  failed: standard error says why, and what to do
+  1  failed: a message says why, and what to do
   2  wrong usage
   {EXIT_GAVE_UP}  the node gave up; whoever runs it should start it again"
     )

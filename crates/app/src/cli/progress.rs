@@ -95,6 +95,7 @@ impl Screen {
             return Progress(None);
         }
         let bar = self.bars.add(bar.with_message(message.to_owned()));
+        bar.tick();
         bar.enable_steady_tick(TICK);
         Progress(Some(bar))
     }
@@ -173,14 +174,14 @@ fn restored(lines: &[String], width: usize) -> String {
     let lines: Vec<String> = lines.collect();
     let rows = |line: &String| measure_text_width(line).div_ceil(width.max(1)).max(1);
     let rows: usize = lines.iter().map(rows).sum();
-    format!("\x1b[{rows}A\r\x1b[J{}\r\n", lines.join("\r\n"))
+    format!("\x1b[{rows}A\r\x1b[J{}\n", lines.join("\n"))
 }
 
 /// The sequence that brings the line on the screen, or up to date.
 fn drawn(text: &str, above: bool, shown: bool) -> String {
     match (above, shown) {
         (false, _) => format!("\r\x1b[2K{text}"),
-        (true, false) => format!("\r{text}\r\n"),
+        (true, false) => format!("\r{text}\n"),
         // Save the cursor, which is where somebody types; go up; come back.
         (true, true) => format!("\x1b7\x1b[A\r\x1b[2K{text}\x1b8"),
     }
@@ -260,7 +261,7 @@ mod tests {
         let lines = ["short", "twelve chars", "", "\u{1b}[2J"].map(str::to_owned);
         assert_eq!(
             restored(&lines, 10),
-            "\u{1b}[5A\r\u{1b}[Jshort\r\ntwelve chars\r\n\r\n\u{fffd}[2J\r\n"
+            "\u{1b}[5A\r\u{1b}[Jshort\ntwelve chars\n\n\u{fffd}[2J\n"
         );
         assert!(restored(&lines[..1], 0).starts_with("\u{1b}[5A"));
     }
