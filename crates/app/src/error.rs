@@ -48,6 +48,44 @@ impl ConfigError {
     }
 }
 
+/// Why stored posts can't be shown without a node.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum HistoryError {
+    /// The config is wrong.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The data directory is not there.
+    #[error(
+        "there is no data directory {0}; name the one of your node with --data-dir (`kukuri join` \
+         makes it)"
+    )]
+    NoDataDir(PathBuf),
+    /// More posts are asked for than the store gives at once.
+    #[error(
+        "{limit} posts are more than store.max_posts_per_query allows; ask for at most {most}, or \
+         raise the setting"
+    )]
+    Limit {
+        /// Asked for.
+        limit: usize,
+        /// The setting.
+        most: usize,
+    },
+    /// The store does not open.
+    #[error("the store does not open: {0}")]
+    Open(#[source] Cause),
+    /// The store refused, or did not answer.
+    #[error(transparent)]
+    Store(#[from] CallError<StoreError>),
+    /// The thread that reads can't be started.
+    #[error("can't start a thread: {0}")]
+    Thread(#[source] io::Error),
+    /// The thread that reads ended early.
+    #[error("reading the posts ended early; the log says why")]
+    Ended,
+}
+
 /// Why a node does not start.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]

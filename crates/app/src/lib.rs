@@ -41,13 +41,17 @@ pub mod compose;
 mod config;
 pub mod core;
 mod error;
+mod history;
 mod node;
 mod parts;
 pub mod supervise;
 
 pub use config::{CONFIG_FILE, Config, ENV_PREFIX, NodeConfig};
 pub use core::post::MAX_BODY_BYTES;
-pub use error::{Cause, ConfigError, GaveUp, PostError, ReadError, StartError, TopicError};
+pub use error::{
+    Cause, ConfigError, GaveUp, HistoryError, PostError, ReadError, StartError, TopicError,
+};
+pub use history::stored_posts;
 pub use kukuri_contract as contract;
 pub use kukuri_contract::{
     AuthorId, Drill, EndpointAddr, EndpointId, Source, TopicId, TopicName, TopicSecret, Verdict,

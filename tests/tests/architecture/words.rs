@@ -155,6 +155,10 @@ const LIBRARIES: &[Library] = &[
             ),
             ("crates/app/src/node/run.rs", "runs the `System`"),
             ("crates/app/src/node/http.rs", "spawns the server"),
+            (
+                "crates/app/src/history.rs",
+                "a `System` for the store alone",
+            ),
         ],
     },
     Library {
@@ -175,6 +179,10 @@ const LIBRARIES: &[Library] = &[
             ("crates/app/src/compose.rs", "the composition root"),
             ("crates/app/src/lib.rs", "re-exports the forms of a secret"),
             ("crates/app/src/node/identity.rs", "reads an identity alone"),
+            (
+                "crates/app/src/history.rs",
+                "the id of a topic, without keys",
+            ),
         ],
     },
     Library {
@@ -190,7 +198,10 @@ const LIBRARIES: &[Library] = &[
     },
     Library {
         name: "kukuri_store",
-        files: &[("crates/app/src/compose.rs", "the composition root")],
+        files: &[
+            ("crates/app/src/compose.rs", "the composition root"),
+            ("crates/app/src/history.rs", "opens the store alone"),
+        ],
     },
     Library {
         name: "kukuri_metrics",

@@ -1,13 +1,17 @@
-//! Commands and flags. Their docs are what `--help` prints.
+//! Commands and flags. Their docs are what `--help`, the man pages and the completions say.
 
-use std::fmt;
-use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
+mod join;
+
 use std::path::PathBuf;
-use std::str::FromStr;
 
 use clap::{Args, Parser, Subcommand};
-use kukuri::{EndpointId, TopicName};
-use serde_json::{Map, Value, json};
+use clap_complete::Shell;
+use kukuri::TopicName;
+
+pub use join::{JoinArgs, PeerArg};
+
+use super::EXIT_GAVE_UP;
+use super::since::Since;
 
 /// Serverless peer discovery: find the peers of a topic on the BitTorrent Mainline DHT and talk to
 /// them. No server, no account.
@@ -16,13 +20,7 @@ use serde_json::{Map, Value, json};
     name = "kukuri",
     version,
     arg_required_else_help = true,
-    after_help = "\
-See it work on this machine alone:   kukuri demo
-Talk on a topic, over the internet:  kukuri join tea
-Keep it among friends:               kukuri topic new-secret > tea.secret
-                                     kukuri join tea --secret-file tea.secret
-
-Exit codes: 0 all right, 1 failed, 2 wrong usage."
+    after_help = overview()
 )]
 pub struct Cli {
     /// Print one JSON object per line, each with a field `event`, for scripts.
@@ -39,12 +37,42 @@ pub struct Cli {
     pub command: Command,
 }
 
+fn overview() -> String {
+    format!(
+        "\
+Examples:
+  kukuri demo                                see it work on this machine alone
+  kukuri join tea                            talk on a topic, over the internet
+  kukuri topic new-secret --out tea.secret   keep it among friends: make a secret, then
+  kukuri join tea --secret-file tea.secret   join with it
+  kukuri posts tea --since 2h                what was said, without any network
+
+Exit codes:
+  0  all right
+  1  failed: a message says why, and what to do
+  2  wrong usage
+  {EXIT_GAVE_UP}  the node gave up; whoever runs it should start it again"
+    )
+}
+
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Show it working: a DHT and whole nodes on this machine find each other and exchange posts.
+    #[command(after_help = "\
+Examples:
+  kukuri demo                         3 nodes on a DHT of 20
+  kukuri demo --peers 10 --posts 20   more of both
+  kukuri demo --json                  what happens as JSON lines; the last one is the summary")]
     Demo(DemoArgs),
     /// Run a local DHT until Ctrl-C, for tests without internet.
+    #[command(after_help = "\
+Examples:
+  kukuri testnet               prints the address of a local DHT
+  kukuri testnet --port 6881   the same address each time
+
+In other terminals, with a different --data-dir each:
+  kukuri join tea --bind 127.0.0.1:0 --dht-bootstrap 127.0.0.1:PORT --data-dir ./a")]
     Testnet(TestnetArgs),
     /// Join a topic: lines typed are posted, posts of others are printed.
     #[command(after_help = "\
@@ -58,12 +86,47 @@ On one machine, without internet:
   kukuri testnet                                   prints the address of a local DHT
   kukuri join tea --bind 127.0.0.1:0 --dht-bootstrap 127.0.0.1:PORT --data-dir ./a")]
     Join(Box<JoinArgs>),
+    /// Show the stored posts of a topic, oldest first. Needs no network, and no node; a running one
+    /// is not disturbed.
+    #[command(after_help = "\
+Examples:
+  kukuri posts tea                             the newest 50
+  kukuri posts tea --since 2h                  of the last two hours
+  kukuri posts tea --since 2026-11-24 --json   since that day (UTC), as JSON lines
+  kukuri posts tea --secret-file tea.secret    of the secret topic of that name")]
+    Posts(PostsArgs),
     /// Print who this node is; makes its identity on first use.
+    #[command(after_help = "\
+Examples:
+  kukuri id                  of the node in the platform's data directory
+  kukuri id --data-dir ./a   of another one")]
     Id(IdArgs),
-    /// Secrets of topics.
+    /// Make the secrets of topics.
+    #[command(after_help = "\
+Examples:
+  kukuri topic new-secret --out tea.secret   into a file that only you can read
+  kukuri topic new-secret                    to standard output")]
     Topic(TopicArgs),
-    /// The settings of this node.
+    /// Print or check the settings of this node.
+    #[command(after_help = "\
+Examples:
+  kukuri config show                        all settings in force
+  kukuri config check --config kukuri.toml  whether a file can be used")]
     Config(ConfigArgs),
+    /// Print the completions for a shell.
+    #[command(after_help = "\
+Examples:
+  kukuri completions bash > ~/.local/share/bash-completion/completions/kukuri
+  kukuri completions zsh > ~/.zfunc/_kukuri    (a folder in $fpath)
+  kukuri completions fish > ~/.config/fish/completions/kukuri.fish
+  kukuri completions powershell >> $PROFILE")]
+    Completions(CompletionsArgs),
+    /// Print the man page, or write those of all commands into a directory.
+    #[command(after_help = "\
+Examples:
+  kukuri man | man -l -                       read it
+  kukuri man --out ~/.local/share/man/man1    install all: then `man kukuri-join`")]
+    Man(ManArgs),
 }
 
 /// Flags of `kukuri demo`.
@@ -91,133 +154,25 @@ pub struct TestnetArgs {
     pub port: u16,
 }
 
-/// Flags of `kukuri join`.
+/// Flags of `kukuri posts`.
 #[derive(Debug, Args)]
-pub struct JoinArgs {
+pub struct PostsArgs {
     /// Name of the topic.
     pub topic: TopicName,
-    /// File with the topic's secret (made by `kukuri topic new-secret`). Without it the topic is
-    /// public: whoever knows its name can take part.
+    /// File with the topic's secret. Without it, the posts of the public topic of this name are
+    /// shown.
     #[arg(long, value_name = "FILE")]
     pub secret_file: Option<PathBuf>,
-    /// DHT node to start from; may be given several times. Default: the public ones.
-    #[arg(long, value_name = "HOST:PORT")]
-    pub dht_bootstrap: Vec<String>,
-    /// Member to dial at once; may be given several times.
-    #[arg(long, value_name = "ENDPOINT_ID@HOST:PORT")]
-    pub peer: Vec<PeerArg>,
-    /// Where the endpoint listens (UDP). On 127.0.0.1 it talks to this machine only.
-    #[arg(long, value_name = "ADDR:PORT")]
-    pub bind: Option<SocketAddr>,
-    /// Where the DHT node listens (UDP). Default: the IP of --bind, a free port.
-    #[arg(long, value_name = "ADDR:PORT")]
-    pub dht_bind: Option<SocketAddrV4>,
-    /// Where the hello service listens (UDP). Default: the IP of --bind, a free port.
-    #[arg(long, value_name = "ADDR:PORT")]
-    pub hello_bind: Option<SocketAddrV4>,
-    /// Where identity and posts are kept. Default: the platform's data directory.
+    /// Only posts written since then, by their authors' clocks: a span back from now (`90s`, `15m`,
+    /// `2h`, `3d`), a time (`2026-11-24T08:00:00Z`), or a date (UTC).
+    #[arg(long, value_name = "TIME")]
+    pub since: Option<Since>,
+    /// Only the newest so many.
+    #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..))]
+    pub limit: u32,
+    /// Where the posts are kept. Default: the platform's data directory.
     #[arg(long, value_name = "DIR")]
     pub data_dir: Option<PathBuf>,
-    /// Serve /metrics, /healthz and /readyz here (TCP).
-    #[arg(long, value_name = "ADDR:PORT")]
-    pub metrics: Option<SocketAddr>,
-    /// Relay server for peers that can't be reached directly.
-    #[arg(long, value_name = "URL")]
-    pub relay: Option<String>,
-    /// Advertise private addresses too, for members on the same network.
-    #[arg(long)]
-    pub advertise_private: bool,
-    /// Don't use the DHT; find peers by --peer only.
-    #[arg(long)]
-    pub no_dht: bool,
-    /// Leave when the input ends and all of it is sent, instead of going on.
-    #[arg(long)]
-    pub exit_after_input: bool,
-}
-
-/// A member to dial: `ENDPOINT_ID@HOST:PORT`, where the host is a name or an IP address.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PeerArg {
-    /// Who.
-    pub id: EndpointId,
-    /// Where, as `HOST:PORT`.
-    pub address: String,
-}
-
-impl FromStr for PeerArg {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let (id, address) = text.split_once('@').ok_or("there is no `@`")?;
-        let id = id
-            .parse()
-            .map_err(|error| format!("the endpoint id before the `@`: {error}"))?;
-        let port = address
-            .rsplit_once(':')
-            .map(|(_, port)| port.parse::<u16>());
-        match port {
-            Some(Ok(_)) => Ok(Self {
-                id,
-                address: address.to_owned(),
-            }),
-            _ => Err(format!(
-                "{address:?} after the `@` is not of the form HOST:PORT"
-            )),
-        }
-    }
-}
-
-impl fmt::Display for PeerArg {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}@{}", self.id, self.address)
-    }
-}
-
-impl JoinArgs {
-    /// The flags that were given, in the shape of the config.
-    pub fn overrides(&self) -> Value {
-        let (mut node, mut discovery, mut gossip) = (Map::new(), Map::new(), Map::new());
-        if let Some(dir) = &self.data_dir {
-            node.insert("data_dir".into(), json!(dir));
-        }
-        if let Some(address) = self.metrics {
-            node.insert("http".into(), json!(address));
-        }
-        if let Some(bind) = self.bind {
-            gossip.insert("bind".into(), json!(bind));
-        }
-        if let Some(relay) = &self.relay {
-            gossip.insert("relay".into(), json!(relay));
-        }
-        if self.advertise_private {
-            gossip.insert("advertise_private".into(), json!(true));
-            discovery.insert("allow_private".into(), json!(true));
-        }
-        if !self.dht_bootstrap.is_empty() {
-            discovery.insert("bootstrap".into(), json!(self.dht_bootstrap));
-        }
-        if let Some(bind) = self.dht_bind.or_else(|| self.bind_ip()) {
-            discovery.insert("dht_bind".into(), json!(bind));
-        }
-        if let Some(bind) = self.hello_bind.or_else(|| self.bind_ip()) {
-            discovery.insert("hello_bind".into(), json!(bind));
-        }
-        if self.no_dht {
-            discovery.insert("sources".into(), json!({ "rendezvous": false }));
-        }
-        json!({ "node": node, "discovery": discovery, "gossip": gossip })
-    }
-
-    fn bind_ip(&self) -> Option<SocketAddrV4> {
-        match self.bind? {
-            SocketAddr::V4(bind) => Some(SocketAddrV4::new(*bind.ip(), 0)),
-            // The DHT is IPv4 only; an IPv6 loopback must not open it to the world.
-            SocketAddr::V6(bind) if bind.ip().is_loopback() => {
-                Some(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 0))
-            }
-            SocketAddr::V6(_) => None,
-        }
-    }
 }
 
 /// Flags of `kukuri id`.
@@ -240,7 +195,22 @@ pub struct TopicArgs {
 #[derive(Debug, Subcommand)]
 pub enum TopicCommand {
     /// Make a new secret and print it. Whoever has it can find, read and write the topic.
-    NewSecret,
+    #[command(after_help = "\
+Examples:
+  kukuri topic new-secret --out tea.secret   into a file that only you can read
+  kukuri topic new-secret                    to standard output
+
+Give the file to each member over a channel that you trust. Each of them joins with
+  kukuri join tea --secret-file tea.secret")]
+    NewSecret(NewSecretArgs),
+}
+
+/// Flags of `kukuri topic new-secret`.
+#[derive(Debug, Args)]
+pub struct NewSecretArgs {
+    /// Write it to this new file, which only its owner can read, instead of printing it.
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
 }
 
 /// Flags of `kukuri config`.
@@ -255,9 +225,32 @@ pub struct ConfigArgs {
 #[derive(Debug, Clone, Copy, Subcommand)]
 pub enum ConfigCommand {
     /// Print all settings in force as TOML: defaults, file, environment.
+    #[command(after_help = "\
+Examples:
+  kukuri config show                 what is in force
+  kukuri config show > kukuri.toml   a file to start from")]
     Show,
     /// Check the settings and say what is wrong.
+    #[command(after_help = "\
+Examples:
+  kukuri config check                       the settings in force
+  kukuri config check --config kukuri.toml  a file, before a node uses it")]
     Check,
+}
+
+/// Flags of `kukuri completions`.
+#[derive(Debug, Args)]
+pub struct CompletionsArgs {
+    /// For which shell.
+    pub shell: Shell,
+}
+
+/// Flags of `kukuri man`.
+#[derive(Debug, Args)]
+pub struct ManArgs {
+    /// Write the pages of all commands into this directory; it is made if need be.
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
 }
 
 #[cfg(test)]
@@ -266,73 +259,8 @@ mod tests {
 
     use super::*;
 
-    fn join(flags: &[&str]) -> JoinArgs {
-        let args = ["kukuri", "join", "tea"].iter().chain(flags);
-        match Cli::try_parse_from(args).map(|cli| cli.command) {
-            Ok(Command::Join(args)) => *args,
-            other => panic!("{other:?}"),
-        }
-    }
-
     #[test]
     fn the_commands_are_consistent() {
         Cli::command().debug_assert();
-    }
-
-    #[test]
-    fn a_bad_peer_says_what_is_wrong() {
-        let id = "ab".repeat(32);
-        for (text, word) in [
-            ("x", "`@`"),
-            ("x@localhost:1", "endpoint id"),
-            (&format!("{id}@localhost"), "HOST:PORT"),
-        ] {
-            let error = text.parse::<PeerArg>().unwrap_err();
-            assert!(error.contains(word), "{error}");
-        }
-        let peer: PeerArg = format!("{id}@node-1:4433").parse().unwrap();
-        assert_eq!(peer.address, "node-1:4433");
-    }
-
-    #[test]
-    fn everything_follows_the_ip_of_bind() {
-        let flags = join(&["--bind", "127.0.0.1:4433", "--hello-bind", "127.0.0.2:7"]).overrides();
-        assert_eq!(flags["gossip"]["bind"], "127.0.0.1:4433");
-        assert_eq!(flags["discovery"]["dht_bind"], "127.0.0.1:0");
-        assert_eq!(flags["discovery"]["hello_bind"], "127.0.0.2:7");
-        let flags = join(&["--bind", "[::1]:4433"]).overrides();
-        assert_eq!(flags["discovery"]["dht_bind"], "127.0.0.1:0");
-        assert_eq!(join(&[]).overrides()["discovery"], json!({}));
-    }
-
-    #[test]
-    fn flags_are_fields_of_the_config() {
-        let dir = tempfile::tempdir().unwrap();
-        let file = dir.path().join("kukuri.toml");
-        std::fs::write(
-            &file,
-            "[discovery]\nallow_private = false\nmax_topics = 3\n",
-        )
-        .unwrap();
-        let args = join(&[
-            "--bind",
-            "127.0.0.1:0",
-            "--data-dir",
-            "/nowhere",
-            "--metrics",
-            "127.0.0.1:9100",
-            "--relay",
-            "https://relay.example/",
-            "--advertise-private",
-            "--no-dht",
-            "--dht-bootstrap",
-            "localhost:6881",
-        ]);
-        let config = kukuri::Config::load(Some(&file), &args.overrides()).unwrap();
-        assert!(config.discovery.allow_private && config.gossip.advertise_private);
-        assert!(!config.discovery.sources.rendezvous && config.discovery.sources.statics);
-        assert_eq!(config.discovery.bootstrap, ["localhost:6881"]);
-        assert_eq!(config.discovery.max_topics, 3);
-        assert_eq!(config.node.http, Some("127.0.0.1:9100".parse().unwrap()));
     }
 }

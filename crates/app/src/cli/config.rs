@@ -11,7 +11,7 @@ use super::args::{ConfigArgs, ConfigCommand};
 use super::output::Output;
 
 /// Runs the command.
-pub fn run(args: ConfigArgs, file: Option<&Path>, output: Output) -> Result<ExitCode, Failure> {
+pub fn run(args: ConfigArgs, file: Option<&Path>, output: &Output) -> Result<ExitCode, Failure> {
     let config = Config::load(file, &json!({}))?;
     match args.command {
         ConfigCommand::Show => {

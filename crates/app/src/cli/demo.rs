@@ -18,26 +18,29 @@ use tokio::time::timeout_at;
 
 use super::args::DemoArgs;
 use super::output::Output;
+use super::progress::Progress;
 use super::{Failure, interrupted};
 
 /// The demo gives up on a step after so long; on any machine it takes seconds.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Runs the command.
-pub async fn run(args: DemoArgs, output: Output) -> Result<ExitCode, Failure> {
+pub async fn run(args: DemoArgs, output: &Output) -> Result<ExitCode, Failure> {
     tokio::select! {
         done = show(args, output) => done,
         () = interrupted() => Err("interrupted".into()),
     }
 }
 
-async fn show(args: DemoArgs, output: Output) -> Result<ExitCode, Failure> {
+async fn show(args: DemoArgs, output: &Output) -> Result<ExitCode, Failure> {
     let (peers, dht_nodes) = (usize::from(args.peers), usize::from(args.dht_nodes));
     output.note(format!(
         "1. A Mainline DHT of {dht_nodes} nodes on this machine ..."
     ));
     let started = Instant::now();
+    let starting = output.spinner(format!("starting {dht_nodes} DHT nodes"));
     let dht = tokio::task::spawn_blocking(move || LocalDht::start(dht_nodes, 0)).await??;
+    drop(starting);
     let bootstrap = dht.bootstrap().to_string();
     let took = started.elapsed().as_millis() as u64;
     output.event(
@@ -48,11 +51,13 @@ async fn show(args: DemoArgs, output: Output) -> Result<ExitCode, Failure> {
     output.note(format!(
         "2. {peers} nodes join a secret topic, all at once ..."
     ));
+    let joining = output.spinner(format!("{peers} nodes look for each other"));
     let mut swarm = Swarm::start(peers, &bootstrap, output).await?;
     let deadline = Instant::now() + PATIENCE;
     swarm
         .watch_until(deadline, "one connected swarm", Swarm::is_connected)
         .await;
+    drop(joining);
     let after = swarm.started.elapsed().as_millis() as u64;
     if swarm.is_connected() {
         output.event(
@@ -66,6 +71,8 @@ async fn show(args: DemoArgs, output: Output) -> Result<ExitCode, Failure> {
         "3. Each node posts {posts} times: signed, sealed, stored ..."
     ));
     let post_start = Instant::now();
+    let all_posts = posts * (peers * (peers - 1)) as u64;
+    swarm.progress = Some(output.bar("posts received", all_posts));
     swarm.post(posts).await?;
     let deadline = Instant::now() + PATIENCE + Duration::from_millis(posts * peers as u64);
     let all = |swarm: &Swarm| {
@@ -77,6 +84,7 @@ async fn show(args: DemoArgs, output: Output) -> Result<ExitCode, Failure> {
     swarm
         .watch_until(deadline, "every post at every node", all)
         .await;
+    swarm.progress = None;
     let took = post_start.elapsed().as_millis() as u64;
     output.note(format!(
         "   {} posts received after {took} ms",
@@ -97,6 +105,8 @@ struct Swarm {
     events: mpsc::UnboundedReceiver<(usize, TopicEvent)>,
     started: Instant,
     posts_each: u64,
+    /// How many posts were received, on a terminal.
+    progress: Option<Progress>,
     output: Output,
 }
 
@@ -112,7 +122,7 @@ struct DemoNode {
 }
 
 impl Swarm {
-    async fn start(peers: usize, bootstrap: &str, output: Output) -> Result<Self, Failure> {
+    async fn start(peers: usize, bootstrap: &str, output: &Output) -> Result<Self, Failure> {
         let started = Instant::now();
         let secret = generate_secret()?;
         let name: TopicName = "demo".parse()?;
@@ -162,7 +172,8 @@ impl Swarm {
             events,
             started,
             posts_each: 0,
-            output,
+            progress: None,
+            output: output.clone(),
         })
     }
 
@@ -195,7 +206,12 @@ impl Swarm {
             }
             TopicEvent::NeighborUp { endpoint, .. } => _ = node.neighbors.insert(endpoint),
             TopicEvent::NeighborDown { endpoint, .. } => _ = node.neighbors.remove(&endpoint),
-            TopicEvent::Post(_) => node.received += 1,
+            TopicEvent::Post(_) => {
+                node.received += 1;
+                if let Some(progress) = &self.progress {
+                    progress.at(self.received());
+                }
+            }
             TopicEvent::Lagged(missed) => {
                 self.output
                     .note(format!("   node {} missed {missed} events", at + 1));
@@ -246,6 +262,9 @@ impl Swarm {
                 seq?;
                 self.nodes[at].sent += 1;
             }
+            while let Ok((at, event)) = self.events.try_recv() {
+                self.saw(at, event);
+            }
         }
         Ok(())
     }
@@ -259,7 +278,7 @@ impl Swarm {
         self.nodes.iter().map(|node| node.received).sum()
     }
 
-    fn say_result(&self, output: Output) -> bool {
+    fn say_result(&self, output: &Output) -> bool {
         let ok = self
             .nodes
             .iter()

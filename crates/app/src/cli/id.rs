@@ -11,7 +11,7 @@ use super::args::IdArgs;
 use super::output::Output;
 
 /// Runs the command.
-pub async fn run(args: IdArgs, file: Option<&Path>, output: Output) -> Result<ExitCode, Failure> {
+pub async fn run(args: IdArgs, file: Option<&Path>, output: &Output) -> Result<ExitCode, Failure> {
     let flags = match args.data_dir {
         Some(dir) => json!({ "node": { "data_dir": dir } }),
         None => json!({}),

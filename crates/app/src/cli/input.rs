@@ -11,14 +11,14 @@ const QUEUE: usize = 64;
 const MAX_LINE: u64 = 64 * 1024;
 
 /// Reads standard input on a thread of its own, because a blocked read can't be interrupted. Ends
-/// with the input. Empty lines are left out.
+/// with the input.
 pub fn lines() -> mpsc::Receiver<String> {
     let (tx, rx) = mpsc::channel(QUEUE);
     std::thread::spawn(move || {
         let mut input = BufReader::new(std::io::stdin());
         while let Some(line) = next_line(&mut input) {
             let line = line.trim_end_matches(['\r', '\n']);
-            if !line.is_empty() && tx.blocking_send(line.to_owned()).is_err() {
+            if tx.blocking_send(line.to_owned()).is_err() {
                 return;
             }
         }

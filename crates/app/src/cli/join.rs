@@ -1,33 +1,37 @@
 //! `kukuri join`: take part in a topic.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use kukuri::contract::MAX_DIRECT_ADDRESSES;
 use kukuri::{
-    Config, EndpointAddr, JoinOptions, Node, NodeInfo, Topic, TopicEvent, TopicSecret, Verdict,
-    parse_secret,
+    Config, EndpointAddr, GaveUp, JoinOptions, Node, NodeInfo, Topic, TopicEvent, Verdict,
 };
 use serde_json::{Value, json};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 
 use super::args::{JoinArgs, PeerArg};
 use super::output::Output;
-use super::{Failure, input, interrupted};
+use super::{EXIT_GAVE_UP, Failure, input, interrupted, post, secret};
 
+/// Lines that are pasted on a terminal come within so long; nobody sees the delay.
+const PASTE: Duration = Duration::from_millis(20);
 /// With `--exit-after-input`: longest wait for a first neighbor to send to.
 const FIRST_NEIGHBOR: Duration = Duration::from_secs(30);
+/// A search that takes longer is shown as such. Lines that were typed ahead are read by then.
+const SPINNER_DELAY: Duration = Duration::from_millis(500);
 /// With `--exit-after-input`: time for the last post to leave; gossip acknowledges nothing.
 const LINGER: Duration = Duration::from_secs(1);
 
 /// Runs the command.
-pub async fn run(args: JoinArgs, file: Option<&Path>, output: Output) -> Result<ExitCode, Failure> {
+pub async fn run(
+    args: JoinArgs,
+    file: Option<&Path>,
+    output: &Output,
+) -> Result<ExitCode, Failure> {
     let config = Config::load(file, &args.overrides())?;
-    let secret = match &args.secret_file {
-        Some(file) => Some(read_secret(file)?),
-        None => None,
-    };
+    let secret = secret::read(args.secret_file.as_deref())?;
     let public = secret.is_none();
     let peers = resolve(&args.peer).await?;
     let node = Node::builder().config(config).spawn().await?;
@@ -42,37 +46,18 @@ pub async fn run(args: JoinArgs, file: Option<&Path>, output: Output) -> Result<
     let (joined, has_joined) = watch::channel(false);
     let code = tokio::select! {
         () = interrupted() => ExitCode::SUCCESS,
-        () = say_events(&topic, &joined, output) => ExitCode::SUCCESS,
+        reason = until_given_up(&node, &topic, &joined, output) => {
+            output.event(
+                &json!({ "event": "gave_up", "service": reason.service, "message": reason.to_string() }),
+                format!("! the node gave up: {reason}"),
+            );
+            ExitCode::from(EXIT_GAVE_UP)
+        }
         code = post_lines(&topic, has_joined, args.exit_after_input, output) => code,
     };
     node.shutdown().await;
     output.event(&json!({ "event": "stopped" }), "Left.");
     Ok(code)
-}
-
-/// Why a secret can't be used.
-#[derive(Debug, thiserror::Error)]
-enum SecretFileError {
-    #[error("can't read the secret file {file}: {source}")]
-    Read {
-        file: PathBuf,
-        source: std::io::Error,
-    },
-    #[error("the secret in {file} can't be used: {source}")]
-    Parse { file: PathBuf, source: Failure },
-}
-
-fn read_secret(file: &Path) -> Result<TopicSecret, SecretFileError> {
-    let text = std::fs::read_to_string(file)
-        .map(zeroize::Zeroizing::new)
-        .map_err(|source| SecretFileError::Read {
-            file: file.to_owned(),
-            source,
-        })?;
-    parse_secret(&text).map_err(|error| SecretFileError::Parse {
-        file: file.to_owned(),
-        source: error.into(),
-    })
 }
 
 /// Why a peer can't be dialed.
@@ -111,7 +96,7 @@ async fn resolve(peers: &[PeerArg]) -> Result<Vec<EndpointAddr>, PeerError> {
     Ok(resolved)
 }
 
-fn say_started(info: &NodeInfo, output: Output) {
+fn say_started(info: &NodeInfo, output: &Output) {
     let event = json!({
         "event": "started",
         "endpoint_id": info.endpoint,
@@ -139,11 +124,46 @@ fn say_started(info: &NodeInfo, output: Output) {
     output.event(&event, text);
 }
 
-async fn say_events(topic: &Topic, joined: &watch::Sender<bool>, output: Output) {
+/// The events of a topic end with the node.
+async fn until_given_up(
+    node: &Node,
+    topic: &Topic,
+    joined: &watch::Sender<bool>,
+    output: &Output,
+) -> GaveUp {
+    say_events(topic, joined, output).await;
+    node.gave_up().await
+}
+
+async fn say_events(topic: &Topic, joined: &watch::Sender<bool>, output: &Output) {
     let mut events = topic.events();
-    while let Some(event) = events.next().await {
-        if matches!(event, TopicEvent::Joined { .. }) {
-            joined.send_replace(true);
+    let mut looking = None;
+    let mut doing = "looking for the first neighbor";
+    let soon = tokio::time::sleep(SPINNER_DELAY);
+    tokio::pin!(soon);
+    loop {
+        let event = tokio::select! {
+            event = events.next() => event,
+            () = &mut soon, if looking.is_none() && !*joined.borrow() => {
+                looking = Some(output.spinner(doing));
+                continue;
+            }
+        };
+        let Some(event) = event else {
+            return;
+        };
+        match &event {
+            TopicEvent::Joined { .. } => {
+                looking = None;
+                joined.send_replace(true);
+            }
+            TopicEvent::Verdict(verdict) => {
+                doing = verdict.hint();
+                if let Some(looking) = &looking {
+                    looking.say(doing);
+                }
+            }
+            _ => {}
         }
         if let Some((json, text)) = describe(topic, &event) {
             output.event(&json, text);
@@ -174,19 +194,7 @@ fn describe(topic: &Topic, event: &TopicEvent) -> Option<(Value, String)> {
             json!({ "event": "neighbor_down", "endpoint_id": endpoint, "neighbors": neighbors }),
             format!("* neighbor {} went ({neighbors} now)", endpoint.short()),
         ),
-        TopicEvent::Post(post) => {
-            let body = String::from_utf8_lossy(&post.body);
-            (
-                json!({
-                    "event": "post",
-                    "author": post.author,
-                    "seq": post.seq,
-                    "time_ms": post.time,
-                    "body": body,
-                }),
-                format!("<{}> {}", post.author.short(), printable(&body)),
-            )
-        }
+        TopicEvent::Post(post) => (post::as_json(post), post::as_text(post)),
         // `joined` and `neighbor_up` have said so already.
         TopicEvent::Verdict(Verdict::Joined { .. }) => return None,
         TopicEvent::Verdict(verdict) => (
@@ -202,10 +210,40 @@ fn describe(topic: &Topic, event: &TopicEvent) -> Option<(Value, String)> {
     Some(said)
 }
 
-/// A body as it may go to a terminal: without control characters, which could drive it.
-fn printable(body: &str) -> String {
-    let visible = |c: char| if c.is_control() { '\u{fffd}' } else { c };
-    body.chars().map(visible).collect()
+/// A line that was typed, with those that were pasted together with it. Told to the screen, because
+/// the terminal has echoed them wherever its cursor was.
+async fn typed_with(
+    first: String,
+    lines: &mut mpsc::Receiver<String>,
+    output: &Output,
+) -> Vec<String> {
+    let mut typed = vec![first];
+    if output.is_typed_on() {
+        tokio::time::sleep(PASTE).await;
+        typed.extend(std::iter::from_fn(|| lines.try_recv().ok()));
+        output.typed(&typed);
+    }
+    typed.retain(|line| !line.is_empty());
+    typed
+}
+
+/// Posts a line, and says what came of it.
+async fn post_line(topic: &Topic, line: String, output: &Output) -> ExitCode {
+    match topic.post(line).await {
+        Ok(seq) => {
+            if output.is_json() {
+                output.event(&json!({ "event": "posted", "seq": seq }), "");
+            }
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            output.event(
+                &json!({ "event": "post_failed", "message": error.to_string() }),
+                format!("! not posted: {error}"),
+            );
+            ExitCode::FAILURE
+        }
+    }
 }
 
 /// Posts each line of the input. Returns only when it is time to leave.
@@ -213,23 +251,14 @@ async fn post_lines(
     topic: &Topic,
     mut joined: watch::Receiver<bool>,
     exit_after_input: bool,
-    output: Output,
+    output: &Output,
 ) -> ExitCode {
     let mut lines = input::lines();
     let mut code = ExitCode::SUCCESS;
     while let Some(line) = lines.recv().await {
-        match topic.post(line).await {
-            Ok(seq) => {
-                if output.is_json() {
-                    output.event(&json!({ "event": "posted", "seq": seq }), "");
-                }
-            }
-            Err(error) => {
+        for line in typed_with(line, &mut lines, output).await {
+            if post_line(topic, line, output).await == ExitCode::FAILURE {
                 code = ExitCode::FAILURE;
-                output.event(
-                    &json!({ "event": "post_failed", "message": error.to_string() }),
-                    format!("! not posted: {error}"),
-                );
             }
         }
     }
@@ -256,11 +285,6 @@ async fn post_lines(
 mod tests {
     use super::*;
 
-    #[test]
-    fn posts_can_not_drive_the_terminal() {
-        assert_eq!(printable("a\u{1b}[2Jb\r"), "a\u{fffd}[2Jb\u{fffd}");
-    }
-
     #[tokio::test]
     async fn hosts_of_peers_are_looked_up() {
         let id = "ab".repeat(32);
@@ -276,20 +300,6 @@ mod tests {
         assert!(
             error.to_string().contains("no-such-host.invalid"),
             "{error}"
-        );
-    }
-
-    #[test]
-    fn a_bad_secret_file_names_the_file() {
-        let dir = tempfile::tempdir().unwrap();
-        let file = dir.path().join("tea.secret");
-        let missing = read_secret(&file).unwrap_err().to_string();
-        assert!(missing.contains("tea.secret"), "{missing}");
-        std::fs::write(&file, "\n").unwrap();
-        let empty = read_secret(&file).unwrap_err().to_string();
-        assert!(
-            empty.contains("tea.secret"),
-            "an empty secret is no public topic: {empty}"
         );
     }
 }

@@ -3,10 +3,16 @@
 mod args;
 mod config;
 mod demo;
+mod docs;
 mod id;
 mod input;
 mod join;
 mod output;
+mod post;
+mod posts;
+mod progress;
+mod secret;
+mod since;
 mod testnet;
 mod topic;
 
@@ -16,20 +22,26 @@ use clap::Parser;
 use tracing_subscriber::EnvFilter;
 
 use args::{Cli, Command};
-use output::Output;
+use output::{LogWriter, Output};
 
 /// What a command fails with: anything that says what was wrong.
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
+/// Exit code of a node that gave up and should be started again by whoever runs it: unlike 1 and 2,
+/// which come back until somebody changes something.
+pub const EXIT_GAVE_UP: u8 = 3;
+
 /// Log events that are shown unless KUKURI_LOG says otherwise: what the user can act on.
 const DEFAULT_LOG: &str = "error,kukuri=warn";
 
-/// Runs the command line and says how it went: 0 all right, 1 failed, 2 wrong usage.
+/// Runs the command line and says how it went: 0 all right, 1 failed, 2 wrong usage,
+/// [`EXIT_GAVE_UP`].
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
-    start_log(cli.log.as_deref());
-    let output = Output::new(cli.json);
-    match run(cli, output) {
+    let typing = matches!(cli.command, Command::Join(_));
+    let output = Output::new(cli.json, typing);
+    start_log(cli.log.as_deref(), &output);
+    match run(cli, &output) {
         Ok(code) => code,
         Err(failure) => {
             output.failure(&failure);
@@ -38,7 +50,7 @@ pub fn main() -> ExitCode {
     }
 }
 
-fn run(cli: Cli, output: Output) -> Result<ExitCode, Failure> {
+fn run(cli: Cli, output: &Output) -> Result<ExitCode, Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
@@ -49,9 +61,12 @@ fn run(cli: Cli, output: Output) -> Result<ExitCode, Failure> {
             Command::Demo(args) => demo::run(args, output).await,
             Command::Testnet(args) => testnet::run(args, output).await,
             Command::Join(args) => join::run(*args, config_file, output).await,
+            Command::Posts(args) => posts::run(args, config_file, output).await,
             Command::Id(args) => id::run(args, config_file, output).await,
             Command::Topic(args) => topic::run(args, output),
             Command::Config(args) => config::run(args, config_file, output),
+            Command::Completions(args) => docs::completions(args, output),
+            Command::Man(args) => docs::man(args, output),
         }
     });
     // Standard input may still be read by a thread that nothing can interrupt.
@@ -59,14 +74,15 @@ fn run(cli: Cli, output: Output) -> Result<ExitCode, Failure> {
     code
 }
 
-fn start_log(filter: Option<&str>) {
+fn start_log(filter: Option<&str>, output: &Output) {
+    let writer = LogWriter(output.clone());
     let filter = EnvFilter::try_new(filter.unwrap_or(DEFAULT_LOG)).unwrap_or_else(|error| {
         eprintln!("warning: the log filter is wrong ({error}); using {DEFAULT_LOG:?}");
         EnvFilter::new(DEFAULT_LOG)
     });
     tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr)
+        .with_writer(move || writer.clone())
         .with_ansi(output::colors(&std::io::stderr()))
         .init();
 }

@@ -10,11 +10,16 @@ use super::output::Output;
 use super::{Failure, interrupted};
 
 /// Runs the command.
-pub async fn run(args: TestnetArgs, output: Output) -> Result<ExitCode, Failure> {
+pub async fn run(args: TestnetArgs, output: &Output) -> Result<ExitCode, Failure> {
     let nodes = args.nodes;
     output.note(format!("Starting a local DHT of {nodes} nodes ..."));
     let start = move || LocalDht::start(nodes.into(), args.port);
-    let dht = tokio::task::spawn_blocking(start).await??;
+    let starting = output.spinner(format!("starting {nodes} DHT nodes"));
+    let dht = tokio::select! {
+        dht = tokio::task::spawn_blocking(start) => dht??,
+        () = interrupted() => return Ok(ExitCode::SUCCESS),
+    };
+    drop(starting);
     let bootstrap = dht.bootstrap();
     output.event(
         &json!({ "event": "ready", "bootstrap": bootstrap.to_string(), "nodes": nodes }),

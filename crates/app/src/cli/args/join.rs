@@ -1,0 +1,212 @@
+//! Flags of `kukuri join`.
+
+use std::fmt;
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use clap::Args;
+use kukuri::{EndpointId, TopicName};
+use serde_json::{Map, Value, json};
+
+/// Flags of `kukuri join`.
+#[derive(Debug, Args)]
+pub struct JoinArgs {
+    /// Name of the topic.
+    pub topic: TopicName,
+    /// File with the topic's secret (made by `kukuri topic new-secret`). Without it the topic is
+    /// public: whoever knows its name can take part.
+    #[arg(long, value_name = "FILE", help_heading = "Topic")]
+    pub secret_file: Option<PathBuf>,
+    /// Leave when the input ends and all of it is sent, instead of going on.
+    #[arg(long, help_heading = "Topic")]
+    pub exit_after_input: bool,
+    /// DHT node to start from; may be given several times. Default: the public ones.
+    #[arg(long, value_name = "HOST:PORT", help_heading = "Network")]
+    pub dht_bootstrap: Vec<String>,
+    /// Don't use the DHT; find peers by --peer only.
+    #[arg(long, help_heading = "Network")]
+    pub no_dht: bool,
+    /// Member to dial at once; may be given several times.
+    #[arg(long, value_name = "ENDPOINT_ID@HOST:PORT", help_heading = "Network")]
+    pub peer: Vec<PeerArg>,
+    /// Where the endpoint listens (UDP). On 127.0.0.1 it talks to this machine only.
+    #[arg(long, value_name = "ADDR:PORT", help_heading = "Network")]
+    pub bind: Option<SocketAddr>,
+    /// Where the DHT node listens (UDP). Default: the IP of --bind, a free port.
+    #[arg(long, value_name = "ADDR:PORT", help_heading = "Network")]
+    pub dht_bind: Option<SocketAddrV4>,
+    /// Where the hello service listens (UDP). Default: the IP of --bind, a free port.
+    #[arg(long, value_name = "ADDR:PORT", help_heading = "Network")]
+    pub hello_bind: Option<SocketAddrV4>,
+    /// Relay server for peers that can't be reached directly.
+    #[arg(long, value_name = "URL", help_heading = "Network")]
+    pub relay: Option<String>,
+    /// Advertise private addresses too, for members on the same network.
+    #[arg(long, help_heading = "Network")]
+    pub advertise_private: bool,
+    /// Where identity and posts are kept. Default: the platform's data directory.
+    #[arg(long, value_name = "DIR", help_heading = "Node")]
+    pub data_dir: Option<PathBuf>,
+    /// Serve /metrics, /healthz and /readyz here (TCP).
+    #[arg(long, value_name = "ADDR:PORT", help_heading = "Node")]
+    pub metrics: Option<SocketAddr>,
+}
+
+/// A member to dial: `ENDPOINT_ID@HOST:PORT`, where the host is a name or an IP address.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PeerArg {
+    /// Who.
+    pub id: EndpointId,
+    /// Where, as `HOST:PORT`.
+    pub address: String,
+}
+
+impl FromStr for PeerArg {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (id, address) = text.split_once('@').ok_or("there is no `@`")?;
+        let id = id
+            .parse()
+            .map_err(|error| format!("the endpoint id before the `@`: {error}"))?;
+        let port = address
+            .rsplit_once(':')
+            .map(|(_, port)| port.parse::<u16>());
+        match port {
+            Some(Ok(_)) => Ok(Self {
+                id,
+                address: address.to_owned(),
+            }),
+            _ => Err(format!(
+                "{address:?} after the `@` is not of the form HOST:PORT"
+            )),
+        }
+    }
+}
+
+impl fmt::Display for PeerArg {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}@{}", self.id, self.address)
+    }
+}
+
+impl JoinArgs {
+    /// The flags that were given, in the shape of the config.
+    pub fn overrides(&self) -> Value {
+        let (mut node, mut discovery, mut gossip) = (Map::new(), Map::new(), Map::new());
+        if let Some(dir) = &self.data_dir {
+            node.insert("data_dir".into(), json!(dir));
+        }
+        if let Some(address) = self.metrics {
+            node.insert("http".into(), json!(address));
+        }
+        if let Some(bind) = self.bind {
+            gossip.insert("bind".into(), json!(bind));
+        }
+        if let Some(relay) = &self.relay {
+            gossip.insert("relay".into(), json!(relay));
+        }
+        if self.advertise_private {
+            gossip.insert("advertise_private".into(), json!(true));
+            discovery.insert("allow_private".into(), json!(true));
+        }
+        if !self.dht_bootstrap.is_empty() {
+            discovery.insert("bootstrap".into(), json!(self.dht_bootstrap));
+        }
+        if let Some(bind) = self.dht_bind.or_else(|| self.bind_ip()) {
+            discovery.insert("dht_bind".into(), json!(bind));
+        }
+        if let Some(bind) = self.hello_bind.or_else(|| self.bind_ip()) {
+            discovery.insert("hello_bind".into(), json!(bind));
+        }
+        if self.no_dht {
+            discovery.insert("sources".into(), json!({ "rendezvous": false }));
+        }
+        json!({ "node": node, "discovery": discovery, "gossip": gossip })
+    }
+
+    fn bind_ip(&self) -> Option<SocketAddrV4> {
+        match self.bind? {
+            SocketAddr::V4(bind) => Some(SocketAddrV4::new(*bind.ip(), 0)),
+            // The DHT is IPv4 only; an IPv6 loopback must not open it to the world.
+            SocketAddr::V6(bind) if bind.ip().is_loopback() => {
+                Some(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 0))
+            }
+            SocketAddr::V6(_) => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+    use crate::cli::args::{Cli, Command};
+
+    fn join(flags: &[&str]) -> JoinArgs {
+        let args = ["kukuri", "join", "tea"].iter().chain(flags);
+        match Cli::try_parse_from(args).map(|cli| cli.command) {
+            Ok(Command::Join(args)) => *args,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_bad_peer_says_what_is_wrong() {
+        let id = "ab".repeat(32);
+        for (text, word) in [
+            ("x", "`@`"),
+            ("x@localhost:1", "endpoint id"),
+            (&format!("{id}@localhost"), "HOST:PORT"),
+        ] {
+            let error = text.parse::<PeerArg>().unwrap_err();
+            assert!(error.contains(word), "{error}");
+        }
+        let peer: PeerArg = format!("{id}@node-1:4433").parse().unwrap();
+        assert_eq!(peer.address, "node-1:4433");
+    }
+
+    #[test]
+    fn everything_follows_the_ip_of_bind() {
+        let flags = join(&["--bind", "127.0.0.1:4433", "--hello-bind", "127.0.0.2:7"]).overrides();
+        assert_eq!(flags["gossip"]["bind"], "127.0.0.1:4433");
+        assert_eq!(flags["discovery"]["dht_bind"], "127.0.0.1:0");
+        assert_eq!(flags["discovery"]["hello_bind"], "127.0.0.2:7");
+        let flags = join(&["--bind", "[::1]:4433"]).overrides();
+        assert_eq!(flags["discovery"]["dht_bind"], "127.0.0.1:0");
+        assert_eq!(join(&[]).overrides()["discovery"], json!({}));
+    }
+
+    #[test]
+    fn flags_are_fields_of_the_config() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("kukuri.toml");
+        std::fs::write(
+            &file,
+            "[discovery]\nallow_private = false\nmax_topics = 3\n",
+        )
+        .unwrap();
+        let args = join(&[
+            "--bind",
+            "127.0.0.1:0",
+            "--data-dir",
+            "/nowhere",
+            "--metrics",
+            "127.0.0.1:9100",
+            "--relay",
+            "https://relay.example/",
+            "--advertise-private",
+            "--no-dht",
+            "--dht-bootstrap",
+            "localhost:6881",
+        ]);
+        let config = kukuri::Config::load(Some(&file), &args.overrides()).unwrap();
+        assert!(config.discovery.allow_private && config.gossip.advertise_private);
+        assert!(!config.discovery.sources.rendezvous && config.discovery.sources.statics);
+        assert_eq!(config.discovery.bootstrap, ["localhost:6881"]);
+        assert_eq!(config.discovery.max_topics, 3);
+        assert_eq!(config.node.http, Some("127.0.0.1:9100".parse().unwrap()));
+    }
+}

@@ -1,0 +1,88 @@
+//! Stored posts without a node: nothing is started but the store.
+
+use std::thread;
+
+use actix::System;
+use kukuri_contract::{
+    Factory, Outlet, Posts, StorePort, TopicId, TopicName, TopicSecret, UnixMillis,
+};
+use kukuri_identity::core::derive::TopicKey;
+use tokio::sync::oneshot;
+
+use crate::compose::Store;
+use crate::config::Config;
+use crate::error::HistoryError;
+use crate::node::PostEvent;
+
+/// Name of the database in the data directory. Opening would make it; who only reads must not.
+const DATABASE: &str = "kukuri.db";
+
+/// The newest `limit` stored posts of a topic written at `since` or later, oldest first. Needs no
+/// network and no identity, and works while a node runs on the same data directory.
+///
+/// A topic that was never joined here has no posts, and neither has a secret topic without its
+/// secret: that is another topic.
+///
+/// # Errors
+/// See [`HistoryError`]: each says what to do.
+pub async fn stored_posts(
+    config: Config,
+    name: &TopicName,
+    secret: Option<&TopicSecret>,
+    since: UnixMillis,
+    limit: usize,
+) -> Result<Vec<PostEvent>, HistoryError> {
+    let topic = TopicKey::new(name, secret).topic_id();
+    let (told_tx, told_rx) = oneshot::channel();
+    thread::Builder::new()
+        .name("kukuri-posts".into())
+        .spawn(move || {
+            let read = read(config, topic, since, limit);
+            // Nobody waits any more: fine.
+            let _waiting = told_tx.send(System::new().block_on(read));
+        })
+        .map_err(HistoryError::Thread)?;
+    told_rx.await.map_err(|_| HistoryError::Ended)?
+}
+
+async fn read(
+    config: Config,
+    topic: TopicId,
+    since: UnixMillis,
+    limit: usize,
+) -> Result<Vec<PostEvent>, HistoryError> {
+    let most = config.store.max_posts_per_query;
+    if limit > most {
+        return Err(HistoryError::Limit { limit, most });
+    }
+    let data_dir = config.data_dir()?;
+    if !data_dir.is_dir() {
+        return Err(HistoryError::NoDataDir(data_dir));
+    }
+    if !data_dir.join(DATABASE).exists() {
+        return Ok(Vec::new());
+    }
+    let deps = kukuri_store::Deps {
+        data_dir,
+        events: Outlet::new([]),
+    };
+    let store = Store::spawn(config.store, deps)
+        .await
+        .map_err(|error| HistoryError::Open(Box::new(error)))?
+        .port;
+    let request = Posts {
+        topic,
+        since,
+        limit,
+    };
+    let posts = store.posts(request).await;
+    close(&store).await;
+    Ok(posts?.into_iter().map(PostEvent::from).collect())
+}
+
+/// Closes the database: who closes it last moves its log into it.
+async fn close(store: &StorePort) {
+    if let Err(error) = store.stop().await {
+        tracing::debug!(%error, "while closing the store");
+    }
+}
