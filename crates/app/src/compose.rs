@@ -82,6 +82,7 @@ pub async fn compose(
 
     let store_deps = kukuri_store::Deps {
         data_dir: data_dir.clone(),
+        clock: clock.clone(),
         events: Outlet::new([node.clone().recipient(), metrics.store]),
     };
     let store = Store::spawn(store, store_deps)
