@@ -98,7 +98,7 @@ impl Database {
         let mut connection = opened.map_err(|error| failed(file, error))?;
         set_up(&connection).map_err(|error| failed(file, error))?;
         check_owner(&connection, file)?;
-        check_writable(&connection).map_err(|error| failed(file, error))?;
+        check_writable(&connection, file)?;
         migrate(&mut connection, file)?;
         Ok(Self {
             connection,
@@ -209,10 +209,15 @@ fn check_owner(connection: &Connection, file: &Path) -> Result<(), OpenError> {
 
 /// SQLite falls back to reading alone where it may not write: better known at the start than with
 /// the first post.
-fn check_writable(connection: &Connection) -> Result<(), DbError> {
-    // A transaction that writes nothing asks for all that one needs, the log and its index too.
-    connection.execute_batch("BEGIN IMMEDIATE; ROLLBACK")?;
-    Ok(())
+fn check_writable(connection: &Connection, file: &Path) -> Result<(), OpenError> {
+    let read_only = connection.is_readonly(rusqlite::MAIN_DB);
+    match read_only.map_err(|error| failed(file, error.into()))? {
+        false => Ok(()),
+        true => Err(OpenError::Open {
+            file: file.to_owned(),
+            source: StoreError::ReadOnly("it opens for reading only".to_owned()),
+        }),
+    }
 }
 
 fn migrate(connection: &mut Connection, file: &Path) -> Result<(), OpenError> {

@@ -11,7 +11,7 @@ use futures_util::future::join_all;
 use kukuri_contract::{CallError, Post, SavePost, StoreError, StorePort};
 use kukuri_store::{Config, OpenError};
 
-use crate::support::{Hands, NOW, TOPIC, again, all, open, post, seqs, try_open};
+use crate::support::{Hands, NOW, TOPIC, again, all, file, open, post, seqs, try_open};
 
 const FULL: &str = "KUKURI_TEST_FULL_DISK";
 const READ_ONLY: &str = "KUKURI_TEST_READ_ONLY";
@@ -139,29 +139,45 @@ async fn read_only_child() {
     let (port, _log) = open(dir).await;
     port.save_post(SavePost(post(1, 1))).await.unwrap();
     port.stop().await.unwrap();
-    let remount = |mode| {
-        let mut mount = Command::new("mount");
-        let status = mount.args(["-o", mode]).arg(dir).status().unwrap();
-        assert!(status.success(), "{mode}");
-    };
-    remount("remount,ro");
-    for dir in [dir, &empty] {
-        let clock = Hands::at(NOW).clock();
-        let error = try_open(dir, Config::default(), clock).await.unwrap_err();
-        let text = error.to_string();
-        let OpenError::Open { file, source } = error else {
-            panic!("{text}");
-        };
-        assert!(matches!(source, StoreError::ReadOnly(_)), "{text}");
-        assert_eq!(file, dir.join("kukuri.db"));
-        assert!(
-            text.contains("kukuri.db") && text.contains("permissions"),
-            "{text}"
-        );
-    }
-    remount("remount,rw");
+    // The file system.
+    mount(&["-o", "remount,ro"], &[dir]);
+    assert_read_only(dir).await;
+    assert_read_only(&empty).await;
+    mount(&["-o", "remount,rw"], &[dir]);
+    // The file alone: SQLite opens it, and would fail with the first post.
+    let database = file(dir);
+    mount(&["--bind"], &[&database, &database]);
+    mount(&["-o", "remount,ro,bind"], &[&database]);
+    assert_read_only(dir).await;
+    mount(&["-o", "remount,rw,bind"], &[&database]);
+
     let (port, _log) = open(dir).await;
     assert_eq!(seqs(&port).await, [1]);
     port.stop().await.unwrap();
     println!("done on a small disk");
+}
+
+fn mount(options: &[&str], paths: &[&Path]) {
+    let mut mount = Command::new("mount");
+    let status = mount.args(options).args(paths).status().unwrap();
+    assert!(status.success(), "{options:?}");
+}
+
+async fn assert_read_only(dir: &Path) {
+    let clock = Hands::at(NOW).clock();
+    let error = try_open(dir, Config::default(), clock).await.unwrap_err();
+    let text = error.to_string();
+    let OpenError::Open {
+        file: named,
+        source,
+    } = error
+    else {
+        panic!("{text}");
+    };
+    assert!(matches!(source, StoreError::ReadOnly(_)), "{text}");
+    assert_eq!(named, file(dir));
+    assert!(
+        text.contains("kukuri.db") && text.contains("permissions"),
+        "{text}"
+    );
 }
