@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::io::Write;
 use std::path::Path;
 use std::process::Command;
 
@@ -97,6 +98,10 @@ async fn full_disk_child() {
         return;
     };
     let dir = Path::new(&dir);
+    let [new, closed] = ["new", "closed"].map(|name| dir.join(name));
+    fs::create_dir(&new).unwrap();
+    fs::create_dir(&closed).unwrap();
+    open(&closed).await.0.stop().await.unwrap();
     let others = ["something", "else"].map(|name| dir.join(name));
     for other in &others {
         fs::write(other, vec![1; 200_000]).unwrap();
@@ -116,6 +121,20 @@ async fn full_disk_child() {
     // Closing loses nothing, though there is no room to tidy up.
     port.stop().await.unwrap();
 
+    // Not a byte left: neither a new store starts nor one that was closed well; they say why.
+    let rest = dir.join("rest");
+    let mut file = fs::File::create(&rest).unwrap();
+    while file.write(&[1; 512]).is_ok_and(|written| written > 0) {}
+    drop(file);
+    for dir in [&new, &closed] {
+        let clock = Hands::at(NOW).clock();
+        let error = try_open(dir, Config::default(), clock).await.unwrap_err();
+        let full = |source: &StoreError| matches!(source, StoreError::DiskFull(_));
+        let is_full = matches!(&error, OpenError::Open { source, .. } if full(source));
+        assert!(is_full, "{error}");
+    }
+
+    fs::remove_file(&rest).unwrap();
     fs::remove_file(&others[1]).unwrap();
     let (port, _log) = open(dir).await;
     check(&port, &acknowledged).await;
