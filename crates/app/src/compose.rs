@@ -259,11 +259,12 @@ fn identity_deps(
 
 fn store_deps(
     data_dir: &std::path::Path,
-    _clock: &WallClock,
+    clock: &WallClock,
     outlets: &Outlets,
 ) -> kukuri_store::Deps {
     kukuri_store::Deps {
         data_dir: data_dir.to_owned(),
+        clock: clock.clone(),
         events: outlets.store.clone(),
     }
 }

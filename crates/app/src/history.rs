@@ -4,7 +4,7 @@ use std::thread;
 
 use actix::System;
 use kukuri_contract::{
-    Factory, Outlet, Posts, StorePort, TopicId, TopicName, TopicSecret, UnixMillis,
+    Factory, Outlet, Posts, StorePort, TopicId, TopicName, TopicSecret, UnixMillis, WallClock,
 };
 use kukuri_identity::core::derive::TopicKey;
 use tokio::sync::oneshot;
@@ -64,6 +64,7 @@ async fn read(
     }
     let deps = kukuri_store::Deps {
         data_dir,
+        clock: WallClock::system(),
         events: Outlet::new([]),
     };
     let store = Store::spawn(config.store, deps)

@@ -1,14 +1,17 @@
 //! The actor: hands requests to the thread that has the database.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use actix::{
-    Actor, ActorContext, ActorFutureExt, Context, Handler, ResponseActFuture, ResponseFuture,
-    WrapFuture,
+    Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, ResponseActFuture,
+    ResponseFuture, WrapFuture,
 };
 use kukuri_contract::{
-    Factory, KnownPeer, KnownPeers, LastSeq, Limits, Never, Outlet, Post, Posts, Probe, Remember,
-    SavePost, Saved, Stop, StoreError, StoreEvent, StorePort,
+    Beyond, Contacts, Factory, Holding, Holdings, KnownPeer, KnownPeers, LastSeq, Limits, Never,
+    Outlet, Post, Posts, PostsBeyond, Probe, Remember, RememberContacts, SavePost, Saved, Stop,
+    StoreError, StoreEvent, StorePort, WallClock,
 };
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::spawn_blocking;
@@ -20,6 +23,9 @@ use crate::writer::{self, Answer, Job, Write};
 
 /// Name of the database in the data directory.
 const FILE: &str = "kukuri.db";
+/// How often the thread looks at the clock when nobody asks anything. 10 minutes, well below the
+/// hour between two runs of the retention.
+const TICK: Duration = Duration::from_secs(10 * 60);
 
 /// The implementation `sqlite` of the store.
 #[derive(Debug, Clone, Copy)]
@@ -30,6 +36,8 @@ pub struct SqliteStore;
 pub struct Deps {
     /// The directory of the database; it exists.
     pub data_dir: PathBuf,
+    /// The time, by which the retention counts.
+    pub clock: WallClock,
     /// Who hears the events.
     pub events: Outlet<StoreEvent>,
 }
@@ -54,13 +62,19 @@ impl Factory for SqliteStore {
             max_batch,
             max_peers_per_topic,
             max_posts_per_query,
+            retention_days,
+            max_posts_per_topic,
+            max_peer_age_days,
         } = *config;
-        let positive = [
-            ("max_batch", max_batch),
-            ("max_peers_per_topic", max_peers_per_topic),
-            ("max_posts_per_query", max_posts_per_query),
+        let zeros = [
+            ("max_batch", max_batch == 0),
+            ("max_peers_per_topic", max_peers_per_topic == 0),
+            ("max_posts_per_query", max_posts_per_query == 0),
+            ("retention_days", retention_days == 0),
+            ("max_posts_per_topic", max_posts_per_topic == 0),
+            ("max_peer_age_days", max_peer_age_days == 0),
         ];
-        match positive.into_iter().find(|(_, value)| *value == 0) {
+        match zeros.into_iter().find(|(_, zero)| *zero) {
             Some((field, _)) => Err(OpenError::Config {
                 field,
                 problem: "it must be at least 1".to_owned(),
@@ -71,9 +85,13 @@ impl Factory for SqliteStore {
 
     async fn spawn(config: Config, deps: Deps) -> Result<Running, OpenError> {
         Self::check(&config)?;
-        let Deps { data_dir, events } = deps;
+        let Deps {
+            data_dir,
+            clock,
+            events,
+        } = deps;
         let file = data_dir.join(FILE);
-        let jobs = spawn_blocking(move || start(&file, config, events)).await;
+        let jobs = spawn_blocking(move || start(&file, config, clock, events)).await;
         let jobs = jobs.expect("opening a database does not panic")?;
         let actor = StoreActor { jobs }.start();
         Ok(Running {
@@ -85,11 +103,12 @@ impl Factory for SqliteStore {
 fn start(
     file: &Path,
     config: Config,
+    clock: WallClock,
     events: Outlet<StoreEvent>,
 ) -> Result<mpsc::Sender<Job>, OpenError> {
     let max_batch = config.max_batch;
     let database = Database::open(file, config)?;
-    writer::start(database, max_batch, events).map_err(|error| OpenError::Open {
+    writer::start(database, max_batch, clock, events).map_err(|error| OpenError::Open {
         file: file.to_owned(),
         source: StoreError::Failed(error.to_string()),
     })
@@ -102,6 +121,13 @@ struct StoreActor {
 
 impl Actor for StoreActor {
     type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        ctx.run_interval(TICK, |actor, _| {
+            // Where it fails, the thread has enough to do to look at the clock, or has ended.
+            let _busy = actor.jobs.try_send(Job::Tick);
+        });
+    }
 }
 
 impl StoreActor {
@@ -169,39 +195,35 @@ impl Handler<Probe> for StoreActor {
     }
 }
 
-impl Handler<kukuri_contract::Holdings> for StoreActor {
-    type Result = Result<Vec<kukuri_contract::Holding>, StoreError>;
+impl Handler<Holdings> for StoreActor {
+    type Result = ResponseFuture<Result<Vec<Holding>, StoreError>>;
 
-    fn handle(&mut self, _: kukuri_contract::Holdings, _: &mut Self::Context) -> Self::Result {
-        Err(StoreError::Failed("not there yet".to_owned()))
+    fn handle(&mut self, request: Holdings, _: &mut Self::Context) -> Self::Result {
+        self.ask(|answer| Job::Holdings(request, answer))
     }
 }
 
-impl Handler<kukuri_contract::PostsBeyond> for StoreActor {
-    type Result = Result<kukuri_contract::Beyond, StoreError>;
+impl Handler<PostsBeyond> for StoreActor {
+    type Result = ResponseFuture<Result<Beyond, StoreError>>;
 
-    fn handle(&mut self, _: kukuri_contract::PostsBeyond, _: &mut Self::Context) -> Self::Result {
-        Err(StoreError::Failed("not there yet".to_owned()))
+    fn handle(&mut self, request: PostsBeyond, _: &mut Self::Context) -> Self::Result {
+        self.ask(|answer| Job::PostsBeyond(request, answer))
     }
 }
 
-impl Handler<kukuri_contract::RememberContacts> for StoreActor {
-    type Result = Result<(), StoreError>;
+impl Handler<RememberContacts> for StoreActor {
+    type Result = ResponseFuture<Result<(), StoreError>>;
 
-    fn handle(
-        &mut self,
-        _: kukuri_contract::RememberContacts,
-        _: &mut Self::Context,
-    ) -> Self::Result {
-        Err(StoreError::Failed("not there yet".to_owned()))
+    fn handle(&mut self, request: RememberContacts, _: &mut Self::Context) -> Self::Result {
+        self.ask(|answer| Job::Write(Write::RememberContacts(request, answer)))
     }
 }
 
-impl Handler<kukuri_contract::Contacts> for StoreActor {
-    type Result = Result<Vec<std::net::SocketAddr>, StoreError>;
+impl Handler<Contacts> for StoreActor {
+    type Result = ResponseFuture<Result<Vec<SocketAddr>, StoreError>>;
 
-    fn handle(&mut self, _: kukuri_contract::Contacts, _: &mut Self::Context) -> Self::Result {
-        Err(StoreError::Failed("not there yet".to_owned()))
+    fn handle(&mut self, request: Contacts, _: &mut Self::Context) -> Self::Result {
+        self.ask(|answer| Job::Contacts(request, answer))
     }
 }
 

@@ -1,6 +1,9 @@
 //! Settings of the store.
 
+use kukuri_contract::UnixMillis;
 use serde::{Deserialize, Serialize};
+
+const DAY_MS: u64 = 24 * 60 * 60 * 1000;
 
 /// Settings of the implementation `sqlite`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -15,6 +18,15 @@ pub struct Config {
     /// Most posts in one answer; a reader with more to read asks again. A guess that bounds the
     /// memory of an answer to some 60 MB.
     pub max_posts_per_query: usize,
+    /// Days after which a post is dropped, counted from when it came. 30: a guess at how long
+    /// somebody who was away wants to catch up with.
+    pub retention_days: u32,
+    /// Posts kept per topic; beyond, those that came first are dropped. 100 000 bounds a topic to
+    /// some 600 MB on disk, if all posts are as long as they may be.
+    pub max_posts_per_topic: usize,
+    /// Days after which a peer is forgotten, counted from when it was last seen. 14: who was away
+    /// for longer has most likely other addresses by now. A guess.
+    pub max_peer_age_days: u32,
 }
 
 impl Default for Config {
@@ -23,6 +35,25 @@ impl Default for Config {
             max_batch: 256,
             max_peers_per_topic: 256,
             max_posts_per_query: 10_000,
+            retention_days: 30,
+            max_posts_per_topic: 100_000,
+            max_peer_age_days: 14,
         }
     }
+}
+
+impl Config {
+    /// Posts that came before are dropped.
+    pub(crate) fn oldest_post(&self, now: UnixMillis) -> UnixMillis {
+        days_before(now, self.retention_days)
+    }
+
+    /// Peers last seen before are forgotten.
+    pub(crate) fn oldest_peer(&self, now: UnixMillis) -> UnixMillis {
+        days_before(now, self.max_peer_age_days)
+    }
+}
+
+fn days_before(now: UnixMillis, days: u32) -> UnixMillis {
+    UnixMillis(now.0.saturating_sub(u64::from(days) * DAY_MS))
 }

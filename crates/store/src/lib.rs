@@ -1,14 +1,32 @@
-//! kukuri's store: known peers and posts in one SQLite file.
+//! kukuri's store: known peers, DHT contacts and posts in one SQLite file.
 //!
 //! Writes that come at the same time share a transaction (*group commit*): each waits for one
 //! `fsync`, and all wait for the same. A reply means that the write survives a crash of the
 //! process and of the machine.
+//!
+//! # Retention
+//!
+//! The store is a cache with stated bounds ([`Config`]): a post is dropped when it came too long
+//! ago, or when its topic has too many; a peer when it was not seen for too long. The retention
+//! works at the start, then every hour and after every 1000 new posts, in steps between the
+//! requests. The pages that it frees are used again; the file does not shrink. It trusts the clock:
+//! one that is a month ahead makes every post old.
+//!
+//! # Floors
+//!
+//! Others may keep a post for longer, so a dropped post would come back with the next gap repair.
+//! Therefore each author has a *floor* in each topic: every number up to it is settled, be its post
+//! here, dropped, or never seen. Dropping a post raises the floor to its number. Up to the floor,
+//! nothing is asked for ([`Holdings`](kukuri_contract::Holdings)), nothing is saved, and no number
+//! is used again ([`LastSeq`](kukuri_contract::LastSeq)); posts that are still here are still read
+//! and handed on. Floors are never forgotten: some 80 bytes per author and topic.
 
 pub mod core;
 
 mod actor;
 mod config;
 mod error;
+mod pruning;
 mod sqlite;
 mod writer;
 

@@ -1,17 +1,20 @@
-//! The database: the only file that names `rusqlite`.
+//! The database: this file and its folder are the only ones that name `rusqlite`.
 
+mod peers;
+mod posts;
+mod prune;
+mod repair;
+
+use std::cell::Cell;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use bytes::Bytes;
-use kukuri_contract::{
-    AuthorId, EndpointAddr, EndpointId, KnownPeer, KnownPeers, LastSeq, Post, Posts, Remember,
-    SavePost, Saved, StoreError, TopicId, UnixMillis,
-};
-use rusqlite::{Connection, ErrorCode, OptionalExtension, Row, params};
+use kukuri_contract::StoreError;
+use rusqlite::{Connection, ErrorCode, ffi};
 
+pub use self::prune::Cursor;
 use crate::config::Config;
-use crate::core::row::{self, RowError};
+use crate::core::row::RowError;
 use crate::error::OpenError;
 
 /// Marks the file as kukuri's: "kuku" in ASCII.
@@ -21,7 +24,11 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The schema, step by step: `user_version` counts the steps that a file has. A step that was
 /// released is never changed; the next change is a step of its own.
-const MIGRATIONS: &[&str] = &["
+///
+/// Step 2: when a post came is not known of older posts, so it takes the author's time, but not one
+/// ahead of the clock, which would keep the post for too long.
+const MIGRATIONS: &[&str] = &[
+    "
     CREATE TABLE peers (
         topic     BLOB NOT NULL,
         endpoint  BLOB NOT NULL,
@@ -42,13 +49,32 @@ const MIGRATIONS: &[&str] = &["
         PRIMARY KEY (topic, author, seq)
     ) STRICT;
     CREATE INDEX posts_by_time ON posts (topic, time);
-"];
+",
+    "
+    ALTER TABLE posts ADD COLUMN received_at INTEGER NOT NULL DEFAULT 0;
+    UPDATE posts SET received_at = min(time, unixepoch() * 1000);
+    CREATE INDEX posts_by_receipt ON posts (topic, received_at);
+    CREATE INDEX peers_by_age ON peers (seen_at);
+    CREATE TABLE floors (
+        topic  BLOB NOT NULL,
+        author BLOB NOT NULL,
+        seq    INTEGER NOT NULL,
+        PRIMARY KEY (topic, author)
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE contacts (
+        address TEXT NOT NULL PRIMARY KEY,
+        seen_at INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID;
+",
+];
 
 /// An open database.
 #[derive(Debug)]
 pub struct Database {
     connection: Connection,
     config: Config,
+    /// Which gaps the next answer to `Holdings` shows, see `core::ranges::bound`.
+    turn: Cell<u64>,
 }
 
 /// Why a statement failed.
@@ -72,8 +98,13 @@ impl Database {
         let mut connection = opened.map_err(|error| failed(file, error))?;
         set_up(&connection).map_err(|error| failed(file, error))?;
         check_owner(&connection, file)?;
+        check_writable(&connection, file)?;
         migrate(&mut connection, file)?;
-        Ok(Self { connection, config })
+        Ok(Self {
+            connection,
+            config,
+            turn: Cell::new(0),
+        })
     }
 
     /// Runs writes in one transaction: all of them are on disk when this returns, or none.
@@ -98,119 +129,54 @@ impl Database {
             }
         }
     }
+}
 
-    /// Remembers a peer. What was seen later wins.
-    pub fn remember(&self, request: &Remember) -> Result<(), DbError> {
-        let Remember {
-            topic,
-            peer,
-            source,
-            seen_at,
-        } = request;
-        let mut upsert = self.connection.prepare_cached(
-            "INSERT INTO peers (topic, endpoint, addresses, relay, source, seen_at)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6)
-             ON CONFLICT (topic, endpoint) DO UPDATE SET
-                 addresses = excluded.addresses, relay = excluded.relay,
-                 source = excluded.source, seen_at = excluded.seen_at
-             WHERE excluded.seen_at >= seen_at",
-        )?;
-        upsert.execute(params![
-            topic.as_bytes(),
-            peer.id.as_bytes(),
-            row::join_addresses(&peer.direct),
-            peer.relay,
-            source.as_str(),
-            row::to_column(seen_at.0)?,
-        ])?;
-        let mut forget = self.connection.prepare_cached(
-            "DELETE FROM peers WHERE topic = ?1 AND endpoint IN (
-                 SELECT endpoint FROM peers WHERE topic = ?1
-                 ORDER BY seen_at DESC LIMIT -1 OFFSET ?2)",
-        )?;
-        let kept = self.config.max_peers_per_topic as u64;
-        forget.execute(params![topic.as_bytes(), row::to_column(kept)?])?;
-        Ok(())
-    }
-
-    /// The peers of a topic, last seen first.
-    pub fn known_peers(&self, request: &KnownPeers) -> Result<Vec<KnownPeer>, DbError> {
-        let mut select = self.connection.prepare_cached(
-            "SELECT endpoint, addresses, relay, source, seen_at FROM peers
-             WHERE topic = ?1 ORDER BY seen_at DESC LIMIT ?2",
-        )?;
-        let limit = request.limit.min(self.config.max_peers_per_topic) as u64;
-        let mut rows = select.query(params![request.topic.as_bytes(), row::to_column(limit)?])?;
-        let mut peers = Vec::new();
-        while let Some(row) = rows.next()? {
-            peers.push(read_peer(row)?);
-        }
-        Ok(peers)
-    }
-
-    /// Saves a post. One of the same topic, author and number stays as it is.
-    pub fn save_post(&self, SavePost(post): &SavePost) -> Result<Saved, DbError> {
-        let mut insert = self.connection.prepare_cached(
-            "INSERT INTO posts (topic, author, seq, time, body, envelope)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT DO NOTHING",
-        )?;
-        let inserted = insert.execute(params![
-            post.topic.as_bytes(),
-            post.author.as_bytes(),
-            row::to_column(post.seq)?,
-            row::to_column(post.time.0)?,
-            &post.body[..],
-            &post.envelope[..],
-        ])?;
-        Ok(Saved { new: inserted > 0 })
-    }
-
-    /// The newest posts of a topic, oldest first.
-    pub fn posts(&self, request: &Posts) -> Result<Vec<Post>, DbError> {
-        let Posts {
-            topic,
-            since,
-            limit,
-        } = *request;
-        let mut select = self.connection.prepare_cached(
-            "SELECT author, seq, time, body, envelope FROM posts
-             WHERE topic = ?1 AND time >= ?2 ORDER BY time DESC, author, seq DESC LIMIT ?3",
-        )?;
-        let limit = limit.min(self.config.max_posts_per_query) as u64;
-        let since = row::to_column(since.0)?;
-        let mut rows = select.query(params![topic.as_bytes(), since, row::to_column(limit)?])?;
-        let mut posts = Vec::new();
-        while let Some(row) = rows.next()? {
-            posts.push(read_post(topic, row)?);
-        }
-        posts.reverse();
-        Ok(posts)
-    }
-
-    /// The highest number of an author's posts in a topic.
-    pub fn last_seq(&self, request: &LastSeq) -> Result<Option<u64>, DbError> {
-        let mut select = self
-            .connection
-            .prepare_cached("SELECT max(seq) FROM posts WHERE topic = ?1 AND author = ?2")?;
-        let ids = params![request.topic.as_bytes(), request.author.as_bytes()];
-        let seq: Option<Option<i64>> = select.query_row(ids, |row| row.get(0)).optional()?;
-        Ok(seq.flatten().map(row::from_column).transpose()?)
+impl DbError {
+    /// Another process has the file: what was asked for is not the reason.
+    pub fn is_busy(&self) -> bool {
+        let code = match self {
+            Self::Sqlite(error) => error.sqlite_error_code(),
+            Self::Row(_) => None,
+        };
+        matches!(
+            code,
+            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked)
+        )
     }
 }
 
-impl From<DbError> for StoreError {
-    fn from(error: DbError) -> Self {
+impl From<&DbError> for StoreError {
+    fn from(error: &DbError) -> Self {
         let text = error.to_string();
-        let code = match &error {
-            DbError::Sqlite(error) => error.sqlite_error_code(),
-            DbError::Row(_) => None,
+        let error = match error {
+            // Too high for a column: what was to be written is wrong. Anything else was read.
+            DbError::Row(RowError::Number(1..)) => return Self::Failed(text),
+            DbError::Row(_) => return Self::Corrupt(text),
+            DbError::Sqlite(error) => error,
         };
-        match code {
-            Some(ErrorCode::DiskFull) => Self::DiskFull(text),
-            Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied | ErrorCode::CannotOpen) => {
+        if matches!(
+            error,
+            rusqlite::Error::InvalidColumnType(..)
+                | rusqlite::Error::FromSqlConversionFailure(..)
+                | rusqlite::Error::IntegralValueOutOfRange(..)
+        ) {
+            return Self::Corrupt(text);
+        }
+        let Some(&ffi::Error {
+            code,
+            extended_code,
+        }) = error.sqlite_error()
+        else {
+            return Self::Failed(text);
+        };
+        match (code, extended_code) {
+            // The file of the shared memory can't grow: what a full disk says at the opening.
+            (ErrorCode::DiskFull, _) | (_, ffi::SQLITE_IOERR_SHMSIZE) => Self::DiskFull(text),
+            (ErrorCode::ReadOnly | ErrorCode::PermissionDenied | ErrorCode::CannotOpen, _) => {
                 Self::ReadOnly(text)
             }
-            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Self::Corrupt(text),
+            (ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase, _) => Self::Corrupt(text),
+            (_, ffi::SQLITE_IOERR_CORRUPTFS | ffi::SQLITE_IOERR_SHORT_READ) => Self::Corrupt(text),
             _ => Self::Failed(text),
         }
     }
@@ -237,6 +203,19 @@ fn check_owner(connection: &Connection, file: &Path) -> Result<(), OpenError> {
         true => Ok(()),
         false => Err(OpenError::Foreign {
             file: file.to_owned(),
+        }),
+    }
+}
+
+/// SQLite falls back to reading alone where it may not write: better known at the start than with
+/// the first post.
+fn check_writable(connection: &Connection, file: &Path) -> Result<(), OpenError> {
+    let read_only = connection.is_readonly(rusqlite::MAIN_DB);
+    match read_only.map_err(|error| failed(file, error.into()))? {
+        false => Ok(()),
+        true => Err(OpenError::Open {
+            file: file.to_owned(),
+            source: StoreError::ReadOnly("it opens for reading only".to_owned()),
         }),
     }
 }
@@ -269,34 +248,6 @@ fn migrate(connection: &mut Connection, file: &Path) -> Result<(), OpenError> {
 fn failed(file: &Path, error: DbError) -> OpenError {
     OpenError::Open {
         file: PathBuf::from(file),
-        source: error.into(),
+        source: StoreError::from(&error),
     }
-}
-
-fn read_peer(row: &Row<'_>) -> Result<KnownPeer, DbError> {
-    let endpoint: Vec<u8> = row.get(0)?;
-    let addresses: String = row.get(1)?;
-    let source: String = row.get(3)?;
-    Ok(KnownPeer {
-        peer: EndpointAddr {
-            id: EndpointId::from_bytes(row::id(&endpoint)?),
-            direct: row::split_addresses(&addresses)?,
-            relay: row.get(2)?,
-        },
-        source: row::source(&source)?,
-        seen_at: UnixMillis(row::from_column(row.get(4)?)?),
-    })
-}
-
-fn read_post(topic: TopicId, row: &Row<'_>) -> Result<Post, DbError> {
-    let author: Vec<u8> = row.get(0)?;
-    let (body, envelope): (Vec<u8>, Vec<u8>) = (row.get(3)?, row.get(4)?);
-    Ok(Post {
-        topic,
-        author: AuthorId::from_bytes(row::id(&author)?),
-        seq: row::from_column(row.get(1)?)?,
-        time: UnixMillis(row::from_column(row.get(2)?)?),
-        body: Bytes::from(body),
-        envelope: Bytes::from(envelope),
-    })
 }

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use kukuri_conformance::{EventLog, probe, shutdown};
 use kukuri_contract::{
     AuthorId, EndpointAddr, EndpointId, Factory, KnownPeers, LastSeq, Outlet, Post, Posts,
-    Remember, SavePost, Source, StoreError, StoreEvent, StorePort, TopicId, UnixMillis,
+    Remember, SavePost, Source, StoreError, StoreEvent, StorePort, TopicId, UnixMillis, WallClock,
 };
 use kukuri_store::{Config, Deps, OpenError, SqliteStore};
 
@@ -23,6 +23,7 @@ async fn try_open(
     let (log, listener) = EventLog::new();
     let deps = Deps {
         data_dir: dir.to_owned(),
+        clock: WallClock::new(|| UnixMillis(1000)),
         events: Outlet::new([listener]),
     };
     Ok((SqliteStore::spawn(config, deps).await?.port, log))

@@ -114,7 +114,10 @@ const LIBRARIES: &[Library] = &[
     },
     Library {
         name: "rusqlite",
-        files: &[("crates/store/src/sqlite.rs", "wraps it")],
+        files: &[
+            ("crates/store/src/sqlite.rs", "wraps it"),
+            ("crates/store/src/sqlite/", "its statements, by subject"),
+        ],
     },
     Library {
         name: "metrics",

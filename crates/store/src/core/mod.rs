@@ -1,3 +1,5 @@
-//! What needs no database: how values look in a row.
+//! What needs no database: how values look in a row, ranges of numbers, when the retention works.
 
+pub mod ranges;
 pub mod row;
+pub mod schedule;

@@ -1,0 +1,241 @@
+//! What is too old or too much goes, and does not come back.
+
+use std::ops::RangeInclusive;
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::{Duration, Instant};
+
+use kukuri_conformance::EventLog;
+use kukuri_contract::{
+    EndpointAddr, EndpointId, KnownPeers, LastSeq, Post, Remember, Source, StoreEvent, StorePort,
+    UnixMillis, WallClock,
+};
+use kukuri_store::Config;
+
+use crate::support::{
+    DAY_MS, Hands, NOW, OTHER, TOPIC, all, author, holding, holdings, open, post, save, seqs,
+    try_open,
+};
+
+async fn pruned(log: &mut EventLog<StoreEvent>) -> (u64, u64) {
+    let pick = |event| match event {
+        StoreEvent::Pruned { posts, peers } => Some((posts, peers)),
+        StoreEvent::Failed { error, .. } => panic!("{error}"),
+        _ => None,
+    };
+    log.wait_for("the retention", pick).await
+}
+
+/// Waits for the retention to leave these posts.
+async fn wait_until_left(port: &StorePort, numbers: RangeInclusive<u64>) {
+    let expected: Vec<_> = numbers.collect();
+    let deadline = Instant::now() + Duration::from_secs(60);
+    let mut left = seqs(port).await;
+    while left != expected {
+        assert!(Instant::now() < deadline, "left in the end: {left:?}");
+        left = seqs(port).await;
+    }
+}
+
+async fn last_seq(port: &StorePort) -> Option<u64> {
+    let last = LastSeq {
+        topic: TOPIC,
+        author: author(1),
+    };
+    port.last_seq(last).await.unwrap()
+}
+
+#[actix::test]
+async fn old_posts_go_and_do_not_come_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let hands = Hands::at(NOW);
+    let opened = try_open(dir.path(), Config::default(), hands.clock()).await;
+    let (port, mut log) = opened.unwrap();
+    save(&port, [1, 3].map(|seq| post(1, seq))).await;
+    hands.advance_days(20);
+    save(&port, [2, 5].map(|seq| post(1, seq))).await;
+    save(&port, [post(2, 4)]).await;
+    assert_eq!(seqs(&port).await, [1, 2, 3, 4, 5]);
+    hands.advance_days(11);
+    // Any request makes the store look at the clock.
+    assert_eq!(last_seq(&port).await, Some(5));
+    assert_eq!(pruned(&mut log).await, (2, 0));
+
+    assert_eq!(
+        seqs(&port).await,
+        [2, 4, 5],
+        "2 is below the floor, and young"
+    );
+    let settled = [holding(1, &[(1, 3), (5, 5)]), holding(2, &[(4, 4)])];
+    assert_eq!(holdings(&port).await, settled);
+    assert_eq!(save(&port, [1, 2, 3].map(|seq| post(1, seq))).await, 0);
+    assert_eq!(save(&port, [post(1, 4)]).await, 1, "4 was never here");
+    assert_eq!(seqs(&port).await, [2, 4, 4, 5]);
+
+    hands.advance_days(40);
+    assert_eq!(last_seq(&port).await, Some(5));
+    assert_eq!(pruned(&mut log).await, (4, 0));
+    assert_eq!(seqs(&port).await, []);
+    assert_eq!(last_seq(&port).await, Some(5), "no number is used again");
+    port.stop().await.unwrap();
+    let (port, _log) = open(dir.path()).await;
+    assert_eq!(last_seq(&port).await, Some(5));
+    let settled = [holding(1, &[(1, 5)]), holding(2, &[(1, 4)])];
+    assert_eq!(holdings(&port).await, settled);
+    assert_eq!(save(&port, [5, 6].map(|seq| post(1, seq))).await, 1);
+    assert_eq!(holdings(&port).await[0], holding(1, &[(1, 6)]));
+}
+
+#[actix::test]
+async fn dropped_posts_are_not_asked_for() {
+    let dirs = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+    let hands = Hands::at(NOW);
+    let opened = try_open(dirs[0].path(), Config::default(), hands.clock()).await;
+    let (forgets, mut log) = opened.unwrap();
+    let (keeps, _log) = open(dirs[1].path()).await;
+    for port in [&forgets, &keeps] {
+        save(port, (1..=20).map(|seq| post(1, seq))).await;
+    }
+    save(&keeps, (21..=25).map(|seq| post(1, seq))).await;
+    hands.advance_days(31);
+    assert_eq!(last_seq(&forgets).await, Some(20));
+    assert_eq!(pruned(&mut log).await, (20, 0));
+    let beyond = kukuri_contract::PostsBeyond {
+        topic: TOPIC,
+        from: author(0),
+        to: author(0xff),
+        have: holdings(&forgets).await,
+        max_posts: 100,
+        max_bytes: usize::MAX,
+    };
+    let posts = keeps.posts_beyond(beyond).await.unwrap().posts;
+    let given: Vec<_> = posts.iter().map(|post| post.seq).collect();
+    assert_eq!(given, [21, 22, 23, 24, 25]);
+}
+
+#[actix::test]
+async fn the_oldest_posts_go_where_a_topic_has_too_many() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = || Config {
+        max_posts_per_topic: 10,
+        ..Config::default()
+    };
+    let hands = Hands::at(NOW);
+    let opened = try_open(dir.path(), config(), hands.clock()).await;
+    let (port, _log) = opened.unwrap();
+    // Not by the author's time, which is lower than that of the first.
+    save(&port, [post(1, 600)]).await;
+    let other = |seq| Post {
+        topic: OTHER,
+        ..post(1, seq)
+    };
+    save(&port, (1..=10).map(other)).await;
+    hands.advance_days(1);
+    save(&port, (1..=500).map(|seq| post(2, seq))).await;
+    port.stop().await.unwrap();
+    let opened = try_open(dir.path(), config(), hands.clock()).await;
+    let (port, _log) = opened.unwrap();
+    wait_until_left(&port, 491..=500).await;
+    assert_eq!(all(&port, OTHER).await.len(), 10);
+    let settled = [holding(1, &[(1, 600)]), holding(2, &[(1, 500)])];
+    assert_eq!(holdings(&port).await, settled);
+
+    // Many new posts are a reason of their own; the clock stands.
+    save(&port, (501..=1500).map(|seq| post(2, seq))).await;
+    wait_until_left(&port, 1491..=1500).await;
+}
+
+#[actix::test]
+async fn old_peers_are_not_told_and_then_forgotten() {
+    let dir = tempfile::tempdir().unwrap();
+    let hands = Hands::at(NOW);
+    let opened = try_open(dir.path(), Config::default(), hands.clock()).await;
+    let (port, mut log) = opened.unwrap();
+    for (n, days_ago) in [(1, 3), (2, 1), (3, 2), (4, 15)] {
+        let seen_at = UnixMillis(NOW - days_ago * DAY_MS);
+        let peer = EndpointAddr {
+            id: EndpointId::from_bytes([n; 32]),
+            direct: Vec::new(),
+            relay: None,
+        };
+        let remember = Remember {
+            topic: TOPIC,
+            peer,
+            source: Source::Rendezvous,
+            seen_at,
+        };
+        port.remember(remember).await.unwrap();
+    }
+    let known = async || {
+        let known = KnownPeers {
+            topic: TOPIC,
+            limit: 9,
+        };
+        let peers = port.known_peers(known).await.unwrap();
+        let id = |peer: &kukuri_contract::KnownPeer| peer.peer.id.as_bytes()[0];
+        peers.iter().map(id).collect::<Vec<_>>()
+    };
+    assert_eq!(known().await, [2, 3, 1], "the last seen first");
+    hands.advance_days(12);
+    assert_eq!(known().await, [2, 3], "too old by now");
+    let mut forgotten = 0;
+    while forgotten < 2 {
+        forgotten += pruned(&mut log).await.1;
+    }
+    assert_eq!(known().await, [2, 3]);
+}
+
+/// A clock that stands still, and lets nobody go on before the test says so.
+#[derive(Clone, Default)]
+struct Gate(Arc<(Mutex<bool>, Condvar)>);
+
+impl Gate {
+    fn open(&self) {
+        let (open, changed) = &*self.0;
+        *open.lock().unwrap() = true;
+        changed.notify_all();
+    }
+
+    fn clock(&self) -> WallClock {
+        let gate = self.0.clone();
+        WallClock::new(move || {
+            let (open, changed) = &*gate;
+            let shut = changed.wait_while(open.lock().unwrap(), |open| !*open);
+            drop(shut.unwrap());
+            UnixMillis(NOW)
+        })
+    }
+}
+
+#[actix::test]
+async fn requests_do_not_wait_for_the_end_of_a_run() {
+    let dir = tempfile::tempdir().unwrap();
+    let (port, _log) = open(dir.path()).await;
+    save(&port, (1..=3000).map(|seq| post(1, seq))).await;
+    port.stop().await.unwrap();
+
+    let config = Config {
+        max_posts_per_topic: 10,
+        ..Config::default()
+    };
+    let gate = Gate::default();
+    let (port, mut log) = try_open(dir.path(), config, gate.clock()).await.unwrap();
+    // All wait in the queue when the run of 12 steps begins: it takes turns with them.
+    let write = save(&port, [post(2, 1)]);
+    let reads = futures_util::future::join_all((0..40).map(|_| last_seq(&port)));
+    let open = async {
+        // The mailbox is in order: with its answer, all others are in the thread's queue.
+        port.probe().await.unwrap();
+        gate.open();
+    };
+    let (new, last, ()) = futures_util::join!(write, reads, open);
+    assert_eq!(new, 1);
+    assert!(last.iter().all(|last| *last == Some(3000)));
+    let order = log.wait_for("a write before the end of the run", |event| match event {
+        StoreEvent::Committed { .. } => Some(true),
+        StoreEvent::Pruned { .. } => Some(false),
+        _ => None,
+    });
+    assert!(order.await, "the write waited for the end of the run");
+    assert_eq!(pruned(&mut log).await.0, 2991);
+    assert_eq!(seqs(&port).await.len(), 10);
+}
