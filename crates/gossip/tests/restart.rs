@@ -37,8 +37,9 @@ async fn again(n: u8, old: Node) -> Node {
 
 #[actix::test]
 async fn a_fresh_actor_takes_the_port_of_a_dead_one_and_meets_its_neighbors() {
-    let bind = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-    let bind = bind.local_addr().unwrap();
+    let chosen = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let bind = chosen.local_addr().unwrap();
+    drop(chosen);
     let mut a = node_with(1, Config { bind, ..local() }).await;
     a.port.join(Join { topic: TOPIC }).await.unwrap();
     let mut b = node(2).await;
