@@ -6,7 +6,7 @@ mod nodes;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use actix::System;
 use kukuri_contract::{Answer, Ask, Broadcast, Drill, EndpointAddr, EndpointId, GossipEvent, Join};
@@ -18,6 +18,7 @@ async fn flood(
     victim: oneshot::Receiver<EndpointId>,
     theirs: oneshot::Sender<[EndpointAddr; 2]>,
     enough: Arc<AtomicBool>,
+    settled: oneshot::Receiver<()>,
 ) {
     let (mut b, mut c) = (node(2).await, node(3).await);
     theirs
@@ -41,6 +42,7 @@ async fn flood(
             .await
             .unwrap();
     }
+    c.port.stop().await.unwrap_or_default();
     // It is a neighbor in good standing: its questions are answered.
     let ask = Ask {
         topic: TOPIC,
@@ -51,6 +53,7 @@ async fn flood(
         .await
         .unwrap();
     assert_eq!(b.port.ask(ask).await.unwrap(), "yes");
+    settled.await.unwrap();
 }
 
 impl Node {
@@ -68,8 +71,10 @@ fn neighbors_are_right_again_after_lost_events() {
     let (victim, told) = oneshot::channel();
     let (theirs, addresses) = oneshot::channel();
     let enough = Arc::new(AtomicBool::new(false));
+    let (done, settled) = oneshot::channel();
     let until = enough.clone();
-    let flooder = std::thread::spawn(move || System::new().block_on(flood(told, theirs, until)));
+    let flooder =
+        std::thread::spawn(move || System::new().block_on(flood(told, theirs, until, settled)));
     let runtime = || {
         let mut runtime = tokio::runtime::Builder::new_multi_thread();
         runtime.worker_threads(2).enable_all().build().unwrap()
@@ -113,6 +118,7 @@ fn neighbors_are_right_again_after_lost_events() {
         assert_eq!(from, b);
         let payload = Some("yes".into());
         a.port.answer(Answer { id, payload }).await.unwrap();
+        let started = Instant::now();
         let settled = async {
             while a.port.join(Join { topic }).await.unwrap().neighbors != [b] {
                 tokio::task::yield_now().await;
@@ -120,6 +126,12 @@ fn neighbors_are_right_again_after_lost_events() {
         };
         let settled = tokio::time::timeout(Duration::from_secs(60), settled).await;
         settled.unwrap_or_else(|_| panic!("{c:?} is still a neighbor, or {b:?} is none"));
+        println!("right again {:?} after the answer", started.elapsed());
+        done.send(()).unwrap();
+        // The answer is on its way; with this runtime it would end.
+        tokio::task::spawn_blocking(|| flooder.join().unwrap())
+            .await
+            .unwrap();
+        a.port.stop().await.unwrap();
     });
-    flooder.join().unwrap();
 }
