@@ -46,7 +46,7 @@ pub struct Config {
     /// Neighbors' questions that are answered at once, over all topics. 16, as of the own ones.
     pub max_answers: usize,
     /// Questions of one peer that are answered at once. 2, so that eight peers are needed to use up
-    /// all.
+    /// all. More than 4 change nothing: a connection has no more streams.
     pub max_answers_per_peer: usize,
     /// Longest time for the answer to a neighbor, in milliseconds, from its first byte to the
     /// arrival of the answer (from the plan: 8 s).

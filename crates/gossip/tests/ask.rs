@@ -111,7 +111,9 @@ fn refused<T: std::fmt::Debug>(result: Result<T, CallError<AskError>>) -> String
 async fn each_side_asks_and_is_answered_whoever_dialed() {
     let (mut a, mut b) = (node(1).await, node(2).await);
     meet(&mut a, &mut b).await;
+    let started = Instant::now();
     let (asked, ()) = tokio::join!(a.ask(b.address.id, "from a"), b.echo());
+    println!("the first question took {:?}", started.elapsed());
     assert_eq!(asked.unwrap(), "from a");
     let (asked, ()) = tokio::join!(b.ask(a.address.id, "from b"), a.echo());
     assert_eq!(asked.unwrap(), "from b");
