@@ -366,11 +366,11 @@ impl Answerer {
             answer,
         };
         let handed_on = self.questions.send(question).await;
-        handed_on.map_err(|_| AskDrop::NotMember)?;
+        // The actor is gone, here and below: no refusal, so that the neighbor asks somebody else.
+        handed_on.map_err(|_| AskDrop::TimedOut)?;
         let gone = send.stream.stopped();
         let answer = tokio::select! {
-            // An error means that the actor is gone.
-            answer = answered => answer.unwrap_or(None),
+            answer = answered => answer.map_err(|_| AskDrop::TimedOut)?,
             _ = gone => return Err(AskDrop::TimedOut),
         };
         let (status, payload) = match answer {

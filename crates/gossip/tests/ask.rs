@@ -247,7 +247,7 @@ async fn a_neighbor_that_dies_while_it_is_asked_is_no_answer() {
         // The actor dies, and the endpoint with it.
         b.port.drill(Drill::Panic).await.unwrap_err();
     });
-    println!("the question ended so: {:?}", answer.unwrap_err());
+    println!("the question failed: {}", failed(answer));
     a.down(b.address.id).await;
 }
 

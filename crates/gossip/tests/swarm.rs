@@ -12,8 +12,9 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use kukuri_conformance::EventLog;
 use kukuri_contract::{
-    Broadcast, BroadcastError, CallError, Counters, Dial, DialError, DialResult, EndpointAddr,
-    EndpointId, EndpointKey, Factory, GossipEvent, Join, JoinError, Leave, LocalAddress, Outlet,
+    Ask, AskError, Broadcast, BroadcastError, CallError, Counters, Dial, DialError, DialResult,
+    EndpointAddr, EndpointId, EndpointKey, Factory, GossipEvent, Join, JoinError, Leave,
+    LocalAddress, Outlet,
 };
 use kukuri_gossip::{Config, Deps, GossipError, IrohGossip, MAX_PAYLOAD_BYTES};
 use nodes::{Node, OTHER, TOPIC, local, meet, node, node_with};
@@ -201,7 +202,7 @@ async fn child_process() {
     let Ok(parent) = std::env::var(CHILD) else {
         return;
     };
-    let child = node(2).await;
+    let mut child = node(2).await;
     let peers = vec![parent.parse().unwrap()];
     child
         .port
@@ -212,6 +213,9 @@ async fn child_process() {
         .await
         .unwrap();
     println!("\nchild {}", child.address.id);
+    let asked = |event| matches!(event, GossipEvent::Asked { .. }).then_some(());
+    child.log.wait_for("a question", asked).await;
+    println!("\nasked");
     std::future::pending::<()>().await;
 }
 
@@ -226,14 +230,25 @@ async fn a_killed_neighbor_is_noticed_and_a_lonely_node_can_be_joined_again() {
         .spawn()
         .unwrap();
     let lines = BufReader::new(child.stdout.take().unwrap()).lines();
-    let id = lines
-        .map_while(Result::ok)
-        .find_map(|line| line.strip_prefix("child ").map(str::to_owned));
+    let mut lines = lines.map_while(Result::ok);
+    let id = lines.find_map(|line| line.strip_prefix("child ").map(str::to_owned));
     let id: EndpointId = id.unwrap().parse().unwrap();
     a.up(id).await;
-    child.kill().unwrap();
-    child.wait().unwrap();
-    let killed = Instant::now();
+    let ask = Ask {
+        topic: TOPIC,
+        peer: id,
+        payload: "?".into(),
+    };
+    let (answer, killed) = tokio::join!(a.port.ask(ask), async {
+        let asked = move || lines.find(|line| line == "asked");
+        tokio::task::spawn_blocking(asked).await.unwrap().unwrap();
+        child.kill().unwrap();
+        child.wait().unwrap();
+        Instant::now()
+    });
+    let failed = matches!(answer, Err(CallError::Refused(AskError::Failed(_))));
+    assert!(failed, "{answer:?}");
+    println!("the question failed after {:?}", killed.elapsed());
     assert_eq!(a.down(id).await, 0);
     println!(
         "SIGKILL noticed after {:?}; the goal is 10 s",

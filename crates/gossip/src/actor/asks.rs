@@ -49,7 +49,7 @@ impl Asks {
         self.lines.remove(&peer);
     }
 
-    /// Refuses whoever waits, and closes all connections.
+    /// Lets nobody wait any more, and closes all connections.
     pub(super) fn end(&mut self) {
         self.waiting.clear();
         self.lines.clear();
