@@ -1,26 +1,36 @@
 //! The actor: translates messages and swarm events into the core's decisions, and carries them out.
 
+mod asks;
 mod dials;
+mod swarms;
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use actix::{
     Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, ResponseActFuture,
-    ResponseFuture, SpawnHandle, StreamHandler, WrapFuture,
+    ResponseFuture, SpawnHandle, WrapFuture,
 };
+use asks::Asks;
 use futures_util::stream;
 use kukuri_contract::{
-    Broadcast, BroadcastError, Counters, Dial, DialError, EndpointAddr, EndpointId, EndpointKey,
-    Factory, GossipEvent, GossipPort, Join, JoinError, Joined, Leave, Limits, LocalAddress,
-    LocalAddresses, Never, Outlet, Probe, Stop, TopicId,
+    Broadcast, BroadcastError, Counters, Dial, DialError, EndpointAddr, EndpointKey, Factory,
+    GossipEvent, GossipPort, Join, JoinError, Joined, Leave, Limits, LocalAddress, LocalAddresses,
+    Never, Outlet, Probe, Stop, TopicId,
 };
+use tokio::sync::{mpsc, watch};
 
+use crate::ask::Answerer;
 use crate::config::Config;
+use crate::core::asks::Roster;
 use crate::core::membership::Membership;
 use crate::endpoint::{relay_url, transport};
 use crate::error::GossipError;
-use crate::swarm::{MAX_PAYLOAD_BYTES, Swarm, SwarmEvent, Swarms};
+use crate::swarm::{MAX_PAYLOAD_BYTES, Subscription, Swarm, Swarms};
+
+/// Neighbors' questions on their way to the actor. Those that wait keep their places, which are
+/// few; this is only how far their tasks run ahead.
+const QUESTIONS: usize = 16;
 
 /// The implementation `iroh` of gossip: iroh-gossip over iroh.
 #[derive(Debug, Clone, Copy)]
@@ -63,6 +73,22 @@ impl Factory for IrohGossip {
             let field = "max_topics, gossip.max_parallel_dials or gossip.dial_timeout_ms";
             return Err(wrong(field, "each must be at least 1"));
         }
+        let asks = [
+            config.max_questions,
+            config.max_answers,
+            config.max_answers_per_peer,
+        ];
+        if asks.contains(&0) || config.answer_timeout_ms == 0 {
+            let field = "max_questions, gossip.max_answers, gossip.max_answers_per_peer or \
+                         gossip.answer_timeout_ms";
+            return Err(wrong(field, "each must be at least 1"));
+        }
+        let limit = Limits::default().timeout.as_millis();
+        let question = u128::from(config.question_timeout_ms);
+        if question == 0 || question >= limit {
+            let problem = format!("it must be at least 1 and below {limit}, the port's own limit");
+            return Err(wrong("question_timeout_ms", &problem));
+        }
         if config.keep_alive_ms == 0 || config.keep_alive_ms * 2 > config.idle_timeout_ms {
             let problem = "it must be at least 1, and at most half of idle_timeout_ms: a lost \
                            keep-alive is no death";
@@ -79,20 +105,27 @@ impl Factory for IrohGossip {
     async fn spawn(config: Config, deps: Deps) -> Result<Running, GossipError> {
         Self::check(&config)?;
         let Deps { key, events } = deps;
-        let (swarms, mut received) = Swarms::start(&config, &key).await?;
+        let (roster, known) = watch::channel(Roster::default());
+        let (questions, mut asked) = mpsc::channel(QUESTIONS);
+        let answerer = Answerer::new(&config, known, questions, events.clone());
+        let (swarms, mut received) = Swarms::start(&config, &key, answerer).await?;
         let addresses = swarms.addresses();
         let advertised = addresses.advertised.clone();
         let actor = GossipActor::create(|ctx| {
             ctx.add_stream(stream::poll_fn(move |cx| received.poll_recv(cx)));
+            ctx.add_stream(stream::poll_fn(move |cx| asked.poll_recv(cx)));
             GossipActor {
+                asks: Asks::new(&config, roster),
                 config,
                 swarms,
                 events,
                 advertised,
                 topics: BTreeMap::new(),
+                subscriptions: 0,
                 dialing: 0,
                 start: Instant::now(),
                 timer: None,
+                closed: false,
             }
         });
         Ok(Running {
@@ -109,19 +142,39 @@ struct GossipActor {
     events: Outlet<GossipEvent>,
     advertised: EndpointAddr,
     topics: BTreeMap<TopicId, Topic>,
+    asks: Asks,
+    /// Subscriptions until now.
+    subscriptions: u64,
     /// Dials under way, over all topics.
     dialing: usize,
     start: Instant,
     timer: Option<SpawnHandle>,
+    /// The endpoint was closed in good order.
+    closed: bool,
 }
 
 struct Topic {
     swarm: Swarm,
+    /// Events of others are old.
+    subscription: Subscription,
     membership: Membership,
 }
 
 impl Actor for GossipActor {
     type Context = Context<Self>;
+}
+
+impl Drop for GossipActor {
+    /// After a panic nobody else closes the endpoint, and a fresh actor needs its port.
+    fn drop(&mut self) {
+        if self.closed {
+            return;
+        }
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            let swarms = self.swarms.clone();
+            runtime.spawn(async move { swarms.close().await });
+        }
+    }
 }
 
 impl GossipActor {
@@ -132,87 +185,6 @@ impl GossipActor {
     fn emit(&self, event: GossipEvent) {
         self.events.emit(event);
     }
-
-    fn neighbor_up(&mut self, topic: TopicId, peer: EndpointId) {
-        let Some(open) = self.topics.get_mut(&topic) else {
-            return;
-        };
-        open.membership.neighbor_up(peer);
-        let neighbors = open.membership.neighbors().len();
-        self.emit(GossipEvent::NeighborUp {
-            topic,
-            peer,
-            neighbors,
-        });
-    }
-
-    fn neighbor_down(&mut self, topic: TopicId, peer: EndpointId) {
-        let now = self.now();
-        let Some(open) = self.topics.get_mut(&topic) else {
-            return;
-        };
-        open.membership.neighbor_down(peer, now);
-        let neighbors = open.membership.neighbors().len();
-        self.emit(GossipEvent::NeighborDown {
-            topic,
-            peer,
-            neighbors,
-        });
-        self.forget_addresses(peer);
-    }
-
-    /// Events were lost, those of neighbors perhaps: a new subscription tells them all again.
-    fn resubscribe(&mut self, topic: TopicId, ctx: &mut Context<Self>) {
-        self.emit(GossipEvent::TopicLagged { topic });
-        let Some(open) = self.topics.get(&topic) else {
-            return;
-        };
-        for peer in open.membership.neighbors().clone() {
-            self.neighbor_down(topic, peer);
-        }
-        let swarms = self.swarms.clone();
-        let entered = async move { swarms.enter(topic).await };
-        let then = entered.into_actor(self).map(move |swarm, actor, _| {
-            if let (Some(swarm), Some(open)) = (swarm, actor.topics.get_mut(&topic)) {
-                open.swarm = swarm;
-            }
-        });
-        ctx.spawn(then);
-    }
-
-    fn address_changed(&mut self) {
-        let advertised = self.swarms.addresses().advertised;
-        if advertised != self.advertised {
-            self.advertised = advertised.clone();
-            self.emit(GossipEvent::AddressChanged(advertised));
-        }
-    }
-}
-
-impl StreamHandler<SwarmEvent> for GossipActor {
-    fn handle(&mut self, event: SwarmEvent, ctx: &mut Self::Context) {
-        match event {
-            SwarmEvent::Up(topic, peer) => self.neighbor_up(topic, peer),
-            SwarmEvent::Down(topic, peer) => {
-                self.neighbor_down(topic, peer);
-                self.pump(ctx);
-            }
-            SwarmEvent::Received(topic, payload, from) => {
-                if self.topics.contains_key(&topic) {
-                    self.emit(GossipEvent::Received {
-                        topic,
-                        payload,
-                        from,
-                    });
-                }
-            }
-            SwarmEvent::Lagged(topic) => self.resubscribe(topic, ctx),
-            SwarmEvent::AddressChanged => self.address_changed(),
-        }
-    }
-
-    /// The stream ends with the endpoint; the actor ends when it is told to.
-    fn finished(&mut self, _: &mut Self::Context) {}
 }
 
 impl Handler<Join> for GossipActor {
@@ -230,12 +202,16 @@ impl Handler<Join> for GossipActor {
         }
         let swarms = self.swarms.clone();
         let entered = async move { swarms.enter(topic).await };
-        let then = entered.into_actor(self).map(move |swarm, actor, _| {
-            let swarm = swarm.ok_or(JoinError::Closed)?;
+        let then = entered.into_actor(self).map(move |entered, actor, _| {
+            let entered = entered.ok_or(JoinError::Closed)?;
+            let subscription = actor.next_subscription();
             let membership = Membership::new(actor.swarms.id(), &actor.config, actor.now());
-            let open = Topic { swarm, membership };
             // Joined twice at once: the first one stays, so that its neighbors stay known.
-            let open = actor.topics.entry(topic).or_insert(open);
+            let open = actor.topics.entry(topic).or_insert_with(|| Topic {
+                swarm: entered.listen(subscription),
+                subscription,
+                membership,
+            });
             let neighbors = open.membership.neighbors().iter().copied().collect();
             Ok(Joined { neighbors })
         });
@@ -248,8 +224,9 @@ impl Handler<Leave> for GossipActor {
 
     fn handle(&mut self, Leave { topic }: Leave, _: &mut Self::Context) -> Self::Result {
         let left = self.topics.remove(&topic);
+        self.publish(topic);
         for peer in left.iter().flat_map(|left| left.membership.neighbors()) {
-            self.forget_addresses(*peer);
+            self.forget(*peer);
         }
         Ok(())
     }
@@ -316,24 +293,6 @@ impl Handler<Probe> for GossipActor {
     }
 }
 
-impl Handler<kukuri_contract::Ask> for GossipActor {
-    type Result = Result<bytes::Bytes, kukuri_contract::AskError>;
-
-    fn handle(&mut self, _: kukuri_contract::Ask, _: &mut Self::Context) -> Self::Result {
-        Err(kukuri_contract::AskError::Failed(
-            "not there yet".to_owned(),
-        ))
-    }
-}
-
-impl Handler<kukuri_contract::Answer> for GossipActor {
-    type Result = Result<(), kukuri_contract::AnswerError>;
-
-    fn handle(&mut self, _: kukuri_contract::Answer, _: &mut Self::Context) -> Self::Result {
-        Err(kukuri_contract::AnswerError::Gone)
-    }
-}
-
 kukuri_contract::drill!(GossipActor);
 
 impl Handler<Stop> for GossipActor {
@@ -341,9 +300,11 @@ impl Handler<Stop> for GossipActor {
 
     fn handle(&mut self, _: Stop, _: &mut Self::Context) -> Self::Result {
         self.topics.clear();
+        self.asks.end();
         let swarms = self.swarms.clone();
         let closed = async move { swarms.close().await };
-        let then = closed.into_actor(self).map(|(), _, ctx| {
+        let then = closed.into_actor(self).map(|(), actor, ctx| {
+            actor.closed = true;
             ctx.stop();
             Ok(())
         });

@@ -37,6 +37,20 @@ pub struct Config {
     /// Below so many neighbors a settled node dials again. Few, and not the active view's five:
     /// HyParView evicts at five, and whoever is evicted and dials again evicts the next, forever.
     pub min_neighbors: usize,
+    /// Questions to neighbors under way at once, over all topics. 16: answers have up to 1 MiB, so
+    /// they take 16 MiB at most.
+    pub max_questions: usize,
+    /// Longest question in milliseconds, the connection and the answer's way included. 9 s: longer
+    /// than a neighbor takes to answer, shorter than the port's 10 s, so that the error tells why.
+    pub question_timeout_ms: u64,
+    /// Neighbors' questions that are answered at once, over all topics. 16, as of the own ones.
+    pub max_answers: usize,
+    /// Questions of one peer that are answered at once. 2, so that eight peers are needed to use up
+    /// all. More than 4 change nothing: a connection has no more streams.
+    pub max_answers_per_peer: usize,
+    /// Longest time for the answer to a neighbor, in milliseconds, from its first byte to the
+    /// arrival of the answer (from the plan: 8 s).
+    pub answer_timeout_ms: u64,
 }
 
 impl Default for Config {
@@ -53,6 +67,11 @@ impl Default for Config {
             settle_ms: 10_000,
             min_distinct_dials: 5,
             min_neighbors: 2,
+            max_questions: 16,
+            question_timeout_ms: 9_000,
+            max_answers: 16,
+            max_answers_per_peer: 2,
+            answer_timeout_ms: 8_000,
         }
     }
 }

@@ -59,6 +59,10 @@ pub fn relay_url(config: &Config) -> Result<Option<RelayUrl>, GossipError> {
 /// waits 0.9 s instead of 3 s for a peer that it has never reached.
 const INITIAL_RTT: Duration = Duration::from_millis(100);
 
+/// Streams that a peer may open both ways at once, on one connection. Only questions are such
+/// streams (gossip's go one way): twice as many as one peer may have answered at once by default.
+const MAX_STREAMS: u32 = 4;
+
 /// QUIC with time-outs short enough to notice a killed neighbor.
 pub fn transport(config: &Config) -> Result<QuicTransportConfig, GossipError> {
     let idle = Duration::from_millis(config.idle_timeout_ms);
@@ -70,6 +74,7 @@ pub fn transport(config: &Config) -> Result<QuicTransportConfig, GossipError> {
     let max_idle = IdleTimeout::try_from(idle).map_err(too_long)?;
     Ok(QuicTransportConfig::builder()
         .initial_rtt(INITIAL_RTT)
+        .max_concurrent_bidi_streams(MAX_STREAMS.into())
         .max_idle_timeout(Some(max_idle))
         .keep_alive_interval(keep_alive)
         .default_path_max_idle_timeout(idle)

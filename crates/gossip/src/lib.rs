@@ -1,17 +1,20 @@
 //! kukuri's gossip: one iroh endpoint, the swarms of its topics, broadcast.
 //!
 //! Membership and broadcast are iroh-gossip's (HyParView and PlumTree). What is ours is whom to
-//! dial and when ([`core`]), dials that tell how they ended, and the size check of a broadcast.
+//! dial and when ([`core`]), dials that tell how they ended, the size check of a broadcast, and
+//! questions to neighbors.
 
 pub mod core;
 
 mod actor;
+mod ask;
 mod config;
 mod endpoint;
 mod error;
 mod swarm;
 
 pub use actor::{Deps, IrohGossip, Running};
+pub use ask::ASK_ALPN;
 pub use config::Config;
 pub use error::GossipError;
 pub use swarm::MAX_PAYLOAD_BYTES;

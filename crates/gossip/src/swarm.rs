@@ -15,6 +15,7 @@ use kukuri_contract::{DialResult, EndpointAddr, EndpointId, EndpointKey, LocalAd
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
+use crate::ask::{ASK_ALPN, Answerer, Line};
 use crate::config::Config;
 use crate::endpoint::{addresses, bind, from_iroh, to_iroh};
 use crate::error::GossipError;
@@ -43,19 +44,40 @@ pub struct Swarms {
     config: Config,
 }
 
-/// What happened in a swarm.
+/// What happened at the endpoint.
 #[derive(Debug)]
 pub enum SwarmEvent {
-    /// A peer is a neighbor.
-    Up(TopicId, EndpointId),
-    /// A peer is no neighbor any more.
-    Down(TopicId, EndpointId),
-    /// A broadcast came in.
-    Received(TopicId, Bytes, EndpointId),
-    /// Events were lost, neighbors' among them: the subscription must be made anew.
-    Lagged(TopicId),
+    /// Something in the swarm of a topic, as this subscription saw it.
+    In(TopicId, Subscription, TopicEvent),
     /// Others may dial this endpoint elsewhere now.
     AddressChanged,
+}
+
+/// What happened in the swarm of a topic.
+#[derive(Debug)]
+pub enum TopicEvent {
+    /// A peer is a neighbor.
+    Up(EndpointId),
+    /// A peer is no neighbor any more.
+    Down(EndpointId),
+    /// A broadcast came in.
+    Received(Bytes, EndpointId),
+    /// Events were lost, neighbors' among them: the subscription must be made anew.
+    Lagged,
+}
+
+/// Numbers the subscriptions of a node. Events of an earlier one may still wait when the next one
+/// begins, and what they say of neighbors is old.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Subscription(pub u64);
+
+/// A swarm that was entered, and that nobody listens to yet.
+#[derive(Debug)]
+pub struct Entered {
+    topic: TopicId,
+    sender: GossipSender,
+    receiver: GossipReceiver,
+    events: mpsc::Sender<SwarmEvent>,
 }
 
 /// The sending side of one swarm; the receiving side is a task that ends with it.
@@ -65,6 +87,17 @@ pub struct Swarm {
     task: tokio::task::JoinHandle<()>,
 }
 
+impl Entered {
+    /// Hands the swarm's events on from now on, the neighbors that there are first.
+    pub fn listen(self, subscription: Subscription) -> Swarm {
+        let events = forward(self.topic, subscription, self.receiver, self.events);
+        Swarm {
+            sender: self.sender,
+            task: tokio::spawn(events),
+        }
+    }
+}
+
 impl Drop for Swarm {
     fn drop(&mut self) {
         self.task.abort();
@@ -72,13 +105,14 @@ impl Drop for Swarm {
 }
 
 impl Swarms {
-    /// Binds the endpoint and accepts gossip.
+    /// Binds the endpoint, accepts gossip and the questions of neighbors.
     ///
     /// # Errors
     /// The endpoint can't be bound.
     pub async fn start(
         config: &Config,
         key: &EndpointKey,
+        answerer: Answerer,
     ) -> Result<(Self, mpsc::Receiver<SwarmEvent>), GossipError> {
         let lookup = MemoryLookup::new();
         let endpoint = bind(config, key, lookup.clone()).await?;
@@ -87,6 +121,7 @@ impl Swarms {
             .spawn(endpoint.clone());
         let router = Router::builder(endpoint.clone())
             .accept(GOSSIP_ALPN, gossip.clone())
+            .accept(ASK_ALPN, answerer)
             .spawn();
         let (events, received) = mpsc::channel(EVENTS);
         tokio::spawn(watch_addresses(endpoint.clone(), events.clone()));
@@ -113,11 +148,21 @@ impl Swarms {
     }
 
     /// Enters the swarm of a topic, with nobody in it yet. `None` if gossip has ended.
-    pub async fn enter(&self, topic: TopicId) -> Option<Swarm> {
+    pub async fn enter(&self, topic: TopicId) -> Option<Entered> {
         let id = IrohTopic::from_bytes(*topic.as_bytes());
         let (sender, receiver) = self.gossip.subscribe(id, Vec::new()).await.ok()?.split();
-        let task = tokio::spawn(forward(topic, receiver, self.events.clone()));
-        Some(Swarm { sender, task })
+        Some(Entered {
+            topic,
+            sender,
+            receiver,
+            events: self.events.clone(),
+        })
+    }
+
+    /// The way to a neighbor that is to be asked.
+    pub fn line(&self, peer: EndpointId) -> Option<Line> {
+        let limit = Duration::from_millis(self.config.question_timeout_ms);
+        Line::new(self.endpoint.clone(), peer, limit)
     }
 
     /// Connects to a peer, so that gossip finds the connection when it wants to talk to it.
@@ -186,6 +231,11 @@ impl Swarm {
     pub fn sender(&self) -> SwarmSender {
         SwarmSender(self.sender.clone())
     }
+
+    /// Hears nothing any more, but stays in the swarm.
+    pub fn mute(&self) {
+        self.task.abort();
+    }
 }
 
 /// Sends to a swarm.
@@ -208,20 +258,26 @@ impl SwarmSender {
 }
 
 /// Hands a swarm's events on until it is left.
-async fn forward(topic: TopicId, mut from: GossipReceiver, to: mpsc::Sender<SwarmEvent>) {
+async fn forward(
+    topic: TopicId,
+    subscription: Subscription,
+    mut from: GossipReceiver,
+    to: mpsc::Sender<SwarmEvent>,
+) {
     while let Some(event) = from.next().await {
         let event = match event {
-            Ok(Event::NeighborUp(peer)) => SwarmEvent::Up(topic, from_iroh(peer)),
-            Ok(Event::NeighborDown(peer)) => SwarmEvent::Down(topic, from_iroh(peer)),
+            Ok(Event::NeighborUp(peer)) => TopicEvent::Up(from_iroh(peer)),
+            Ok(Event::NeighborDown(peer)) => TopicEvent::Down(from_iroh(peer)),
             Ok(Event::Received(message)) => {
-                SwarmEvent::Received(topic, message.content, from_iroh(message.delivered_from))
+                TopicEvent::Received(message.content, from_iroh(message.delivered_from))
             }
-            Ok(Event::Lagged) => SwarmEvent::Lagged(topic),
+            Ok(Event::Lagged) => TopicEvent::Lagged,
             Err(error) => {
                 tracing::debug!(?topic, %error, "swarm ended");
                 return;
             }
         };
+        let event = SwarmEvent::In(topic, subscription, event);
         if to.send(event).await.is_err() {
             return;
         }

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test panics where it fails")]
 
+mod nodes;
+
 use std::io::{BufRead, BufReader};
 use std::net::{Ipv4Addr, UdpSocket};
 use std::process::{Command, Stdio};
@@ -10,81 +12,16 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use kukuri_conformance::EventLog;
 use kukuri_contract::{
-    Broadcast, BroadcastError, CallError, Counters, Dial, DialError, DialResult, EndpointAddr,
-    EndpointId, EndpointKey, Factory, GossipEvent, GossipPort, Join, JoinError, Leave,
-    LocalAddress, Outlet, TopicId,
+    Ask, AskError, Broadcast, BroadcastError, CallError, Counters, Dial, DialError, DialResult,
+    EndpointAddr, EndpointId, EndpointKey, Factory, GossipEvent, Join, JoinError, Leave,
+    LocalAddress, Outlet,
 };
 use kukuri_gossip::{Config, Deps, GossipError, IrohGossip, MAX_PAYLOAD_BYTES};
+use nodes::{Node, OTHER, TOPIC, local, meet, node, node_with};
 
-const TOPIC: TopicId = TopicId::from_bytes([0x70; 32]);
 const CHILD: &str = "KUKURI_TEST_CHILD";
 
-struct Node {
-    port: GossipPort,
-    address: EndpointAddr,
-    log: EventLog<GossipEvent>,
-}
-
-fn local() -> Config {
-    Config {
-        bind: (Ipv4Addr::LOCALHOST, 0).into(),
-        ..Config::default()
-    }
-}
-
-async fn node_with(n: u8, config: Config) -> Node {
-    let (log, listener) = EventLog::new();
-    let deps = Deps {
-        key: EndpointKey::new([n; 32]),
-        events: Outlet::new([listener]),
-    };
-    let running = IrohGossip::spawn(config, deps).await.unwrap();
-    Node {
-        port: running.port,
-        address: running.addresses.advertised,
-        log,
-    }
-}
-
-/// Node number n, in the topic.
-async fn node(n: u8) -> Node {
-    let node = node_with(n, local()).await;
-    node.port.join(Join { topic: TOPIC }).await.unwrap();
-    node
-}
-
 impl Node {
-    async fn dial(&self, peers: &[&Node]) {
-        let peers = peers.iter().map(|peer| peer.address.clone()).collect();
-        self.port
-            .dial(Dial {
-                topic: TOPIC,
-                peers,
-            })
-            .await
-            .unwrap();
-    }
-
-    async fn up(&mut self, who: EndpointId) -> usize {
-        let up = |event| match event {
-            GossipEvent::NeighborUp {
-                peer, neighbors, ..
-            } if peer == who => Some(neighbors),
-            _ => None,
-        };
-        self.log.wait_for("a neighbor", up).await
-    }
-
-    async fn down(&mut self, who: EndpointId) -> usize {
-        let down = |event| match event {
-            GossipEvent::NeighborDown {
-                peer, neighbors, ..
-            } if peer == who => Some(neighbors),
-            _ => None,
-        };
-        self.log.wait_for("the loss of a neighbor", down).await
-    }
-
     async fn dialed(&mut self) -> DialResult {
         let ended = |event| match event {
             GossipEvent::DialEnded { result, .. } => Some(result),
@@ -116,6 +53,8 @@ async fn two_nodes_meet_talk_and_part() {
     assert_eq!(a.up(b.address.id).await, 1);
     println!("neighbor after {:?}", started.elapsed());
     assert_eq!(b.up(a.address.id).await, 1);
+    let again = a.port.join(Join { topic: TOPIC }).await.unwrap();
+    assert_eq!(again.neighbors, [b.address.id]);
     a.say(b"from a".to_vec()).await.unwrap();
     assert_eq!(b.hears().await, "from a");
     b.say(b"from b".to_vec()).await.unwrap();
@@ -127,7 +66,8 @@ async fn two_nodes_meet_talk_and_part() {
     );
     a.port.leave(Leave { topic: TOPIC }).await.unwrap();
     assert_eq!(b.down(a.address.id).await, 0);
-    a.port.join(Join { topic: TOPIC }).await.unwrap();
+    let fresh = a.port.join(Join { topic: TOPIC }).await.unwrap();
+    assert!(fresh.neighbors.is_empty());
     a.dial(&[&b]).await;
     b.up(a.address.id).await;
     a.port.stop().await.unwrap();
@@ -162,9 +102,7 @@ async fn a_broadcast_reaches_all_of_eight() {
 #[actix::test]
 async fn the_largest_payload_arrives_and_one_byte_more_is_refused() {
     let (mut a, mut b) = (node(1).await, node(2).await);
-    a.dial(&[&b]).await;
-    a.up(b.address.id).await;
-    b.up(a.address.id).await;
+    meet(&mut a, &mut b).await;
     let largest = vec![7; MAX_PAYLOAD_BYTES];
     a.say(largest.clone()).await.unwrap();
     assert_eq!(b.hears().await, largest);
@@ -196,7 +134,7 @@ async fn dials_say_how_they_ended() {
     assert_ne!(a.dialed().await, DialResult::Connected);
     // In no topic, or in another: it connects, and becomes no neighbor.
     let other = node_with(4, local()).await;
-    let topic = TopicId::from_bytes([0x71; 32]);
+    let topic = OTHER;
     other.port.join(Join { topic }).await.unwrap();
     a.dial(&[&other]).await;
     let connected = |event| match event {
@@ -223,7 +161,7 @@ async fn requests_about_unknown_topics_and_too_many_are_refused() {
     assert_eq!(a.say(vec![1]).await, Err(unknown));
     a.port.join(Join { topic }).await.unwrap();
     a.port.join(Join { topic }).await.unwrap();
-    let topic = TopicId::from_bytes([0x71; 32]);
+    let topic = OTHER;
     let full = CallError::Refused(JoinError::TooManyTopics { limit: 1 });
     assert_eq!(a.port.join(Join { topic }).await, Err(full));
     let addresses = a.port.local_address(LocalAddress).await.unwrap();
@@ -264,7 +202,7 @@ async fn child_process() {
     let Ok(parent) = std::env::var(CHILD) else {
         return;
     };
-    let child = node(2).await;
+    let mut child = node(2).await;
     let peers = vec![parent.parse().unwrap()];
     child
         .port
@@ -275,6 +213,9 @@ async fn child_process() {
         .await
         .unwrap();
     println!("\nchild {}", child.address.id);
+    let asked = |event| matches!(event, GossipEvent::Asked { .. }).then_some(());
+    child.log.wait_for("a question", asked).await;
+    println!("\nasked");
     std::future::pending::<()>().await;
 }
 
@@ -289,14 +230,25 @@ async fn a_killed_neighbor_is_noticed_and_a_lonely_node_can_be_joined_again() {
         .spawn()
         .unwrap();
     let lines = BufReader::new(child.stdout.take().unwrap()).lines();
-    let id = lines
-        .map_while(Result::ok)
-        .find_map(|line| line.strip_prefix("child ").map(str::to_owned));
+    let mut lines = lines.map_while(Result::ok);
+    let id = lines.find_map(|line| line.strip_prefix("child ").map(str::to_owned));
     let id: EndpointId = id.unwrap().parse().unwrap();
     a.up(id).await;
-    child.kill().unwrap();
-    child.wait().unwrap();
-    let killed = Instant::now();
+    let ask = Ask {
+        topic: TOPIC,
+        peer: id,
+        payload: "?".into(),
+    };
+    let (answer, killed) = tokio::join!(a.port.ask(ask), async {
+        let asked = move || lines.find(|line| line == "asked");
+        tokio::task::spawn_blocking(asked).await.unwrap().unwrap();
+        child.kill().unwrap();
+        child.wait().unwrap();
+        Instant::now()
+    });
+    let failed = matches!(answer, Err(CallError::Refused(AskError::Failed(_))));
+    assert!(failed, "{answer:?}");
+    println!("the question failed after {:?}", killed.elapsed());
     assert_eq!(a.down(id).await, 0);
     println!(
         "SIGKILL noticed after {:?}; the goal is 10 s",

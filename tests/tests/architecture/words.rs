@@ -99,6 +99,7 @@ const LIBRARIES: &[Library] = &[
         files: &[
             ("crates/gossip/src/endpoint.rs", "configures the endpoint"),
             ("crates/gossip/src/swarm.rs", "dials through it"),
+            ("crates/gossip/src/ask.rs", "asks and answers over it"),
         ],
     },
     Library {
@@ -140,7 +141,7 @@ const LIBRARIES: &[Library] = &[
             ("crates/discovery/src/actor.rs", "the actor"),
             ("crates/discovery/src/actor/", "its tasks"),
             ("crates/gossip/src/actor.rs", "the actor"),
-            ("crates/gossip/src/actor/", "its dials"),
+            ("crates/gossip/src/actor/", "its dials and questions"),
             ("crates/store/src/actor.rs", "the actor"),
             ("crates/metrics/src/actor.rs", "the actor"),
             (
@@ -171,6 +172,7 @@ const LIBRARIES: &[Library] = &[
             ("crates/identity/src/error.rs", "keeps its error as source"),
             ("crates/discovery/src/actor.rs", "the core's `Entropy`"),
             ("crates/gossip/src/actor/dials.rs", "order of dials"),
+            ("crates/gossip/src/actor/asks.rs", "numbers of questions"),
             ("crates/app/src/node/posts.rs", "nonces of sealed posts"),
             ("crates/app/src/node/repair.rs", "nonces, and whom to ask"),
             ("crates/app/src/error.rs", "keeps its error as source"),

@@ -62,7 +62,7 @@ impl GossipActor {
                     open.membership.dial_ended(id, connected, now);
                 }
                 if !connected {
-                    actor.forget_addresses(id);
+                    actor.forget(id);
                 }
                 actor.emit(GossipEvent::DialEnded {
                     topic,
@@ -75,12 +75,13 @@ impl GossipActor {
         ctx.spawn(then);
     }
 
-    /// Addresses of peers that are neighbors nowhere would only pile up: a candidate brings its own
-    /// along when it is dialed.
-    pub(super) fn forget_addresses(&self, peer: EndpointId) {
+    /// Addresses and connections of peers that are neighbors nowhere would only pile up: a candidate
+    /// brings its addresses along when it is dialed.
+    pub(super) fn forget(&mut self, peer: EndpointId) {
         let mut topics = self.topics.values();
         if !topics.any(|open| open.membership.neighbors().contains(&peer)) {
             self.swarms.forget(peer);
+            self.asks.hang_up(peer);
         }
     }
 }

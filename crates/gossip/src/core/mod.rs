@@ -1,4 +1,7 @@
-//! Whom to dial, and what to advertise: pure logic, given the time and the randomness.
+//! Whom to dial, what to advertise, who is asked and answered: pure logic, given the time and the
+//! randomness.
 
 pub mod addresses;
+pub mod ask_wire;
+pub mod asks;
 pub mod membership;

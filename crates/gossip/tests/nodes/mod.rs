@@ -1,0 +1,89 @@
+//! Nodes on loopback for the tests of this folder.
+
+#![allow(dead_code, reason = "no test needs all of it")]
+
+use std::net::Ipv4Addr;
+
+use kukuri_conformance::EventLog;
+use kukuri_contract::{
+    Dial, EndpointAddr, EndpointId, EndpointKey, Factory, GossipEvent, GossipPort, Join, Outlet,
+    TopicId,
+};
+use kukuri_gossip::{Config, Deps, IrohGossip};
+
+pub const TOPIC: TopicId = TopicId::from_bytes([0x70; 32]);
+pub const OTHER: TopicId = TopicId::from_bytes([0x71; 32]);
+
+pub struct Node {
+    pub port: GossipPort,
+    pub address: EndpointAddr,
+    pub log: EventLog<GossipEvent>,
+}
+
+pub fn local() -> Config {
+    Config {
+        bind: (Ipv4Addr::LOCALHOST, 0).into(),
+        ..Config::default()
+    }
+}
+
+pub async fn node_with(n: u8, config: Config) -> Node {
+    let (log, listener) = EventLog::new();
+    let deps = Deps {
+        key: EndpointKey::new([n; 32]),
+        events: Outlet::new([listener]),
+    };
+    let running = IrohGossip::spawn(config, deps).await.unwrap();
+    Node {
+        port: running.port,
+        address: running.addresses.advertised,
+        log,
+    }
+}
+
+/// Node number n, in the topic.
+pub async fn node(n: u8) -> Node {
+    let node = node_with(n, local()).await;
+    node.port.join(Join { topic: TOPIC }).await.unwrap();
+    node
+}
+
+/// Makes neighbors of two nodes in the topic; the first one dials.
+pub async fn meet(a: &mut Node, b: &mut Node) {
+    a.dial(&[b]).await;
+    a.up(b.address.id).await;
+    b.up(a.address.id).await;
+}
+
+impl Node {
+    pub async fn dial(&self, peers: &[&Node]) {
+        let peers = peers.iter().map(|peer| peer.address.clone()).collect();
+        self.port
+            .dial(Dial {
+                topic: TOPIC,
+                peers,
+            })
+            .await
+            .unwrap();
+    }
+
+    pub async fn up(&mut self, who: EndpointId) -> usize {
+        let up = |event| match event {
+            GossipEvent::NeighborUp {
+                peer, neighbors, ..
+            } if peer == who => Some(neighbors),
+            _ => None,
+        };
+        self.log.wait_for("a neighbor", up).await
+    }
+
+    pub async fn down(&mut self, who: EndpointId) -> usize {
+        let down = |event| match event {
+            GossipEvent::NeighborDown {
+                peer, neighbors, ..
+            } if peer == who => Some(neighbors),
+            _ => None,
+        };
+        self.log.wait_for("the loss of a neighbor", down).await
+    }
+}
