@@ -202,6 +202,29 @@ fn a_killed_node_comes_back_as_itself_with_its_posts() {
     assert_eq!(b.post("post 4")["seq"], 4);
 }
 
+/// Its neighbors still take it for the one that was killed: their connections have not timed out.
+#[test]
+fn a_killed_node_may_come_back_before_anybody_has_noticed() {
+    let dht = Dht::start(10);
+    let dirs = [dir(), dir(), dir()];
+    let mut nodes: Vec<_> = dirs
+        .iter()
+        .map(|d| dht.join("tea", d.path(), &[]))
+        .collect();
+    for node in &mut nodes {
+        node.next("joined");
+    }
+    let mut killed = nodes.pop().unwrap();
+    killed.signal(Signal::SIGKILL);
+    killed.ended();
+    let mut back = dht.join("tea", dirs[2].path(), &[]);
+    assert_eq!(back.next("joined")["source"], "cache", "the quickest way");
+    back.say("here again");
+    for node in &mut nodes {
+        node.post("here again");
+    }
+}
+
 #[test]
 fn a_topic_can_be_joined_without_any_dht() {
     let (a_dir, b_dir) = (dir(), dir());

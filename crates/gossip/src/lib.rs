@@ -9,6 +9,7 @@ pub mod core;
 mod actor;
 mod ask;
 mod config;
+mod door;
 mod endpoint;
 mod error;
 mod swarm;

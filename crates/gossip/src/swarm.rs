@@ -17,6 +17,7 @@ use tokio::time::timeout;
 
 use crate::ask::{ASK_ALPN, Answerer, Line};
 use crate::config::Config;
+use crate::door::{Door, Links};
 use crate::endpoint::{addresses, bind, from_iroh, to_iroh};
 use crate::error::GossipError;
 
@@ -38,6 +39,7 @@ pub struct Swarms {
     endpoint: Endpoint,
     gossip: Gossip,
     router: Router,
+    links: Links,
     lookup: MemoryLookup,
     events: mpsc::Sender<SwarmEvent>,
     dial_timeout: Duration,
@@ -119,8 +121,13 @@ impl Swarms {
         let gossip = Gossip::builder()
             .max_message_size(MAX_MESSAGE_BYTES)
             .spawn(endpoint.clone());
+        let links = Links::default();
+        let door = Door {
+            links: links.clone(),
+            inner: gossip.clone(),
+        };
         let router = Router::builder(endpoint.clone())
-            .accept(GOSSIP_ALPN, gossip.clone())
+            .accept(GOSSIP_ALPN, door)
             .accept(ASK_ALPN, answerer)
             .spawn();
         let (events, received) = mpsc::channel(EVENTS);
@@ -129,6 +136,7 @@ impl Swarms {
             endpoint,
             gossip,
             router,
+            links,
             lookup,
             events,
             dial_timeout: Duration::from_millis(config.dial_timeout_ms),
@@ -177,10 +185,13 @@ impl Swarms {
         self.lookup.set_endpoint_info(address.clone());
         let connect = self.endpoint.connect(address, GOSSIP_ALPN);
         let result = match timeout(self.dial_timeout, connect).await {
-            Ok(Ok(connection)) => match self.gossip.handle_connection(connection).await {
-                Ok(()) => DialResult::Connected,
-                Err(_) => DialResult::Failed,
-            },
+            Ok(Ok(connection)) => {
+                self.links.add(&connection);
+                match self.gossip.handle_connection(connection).await {
+                    Ok(()) => DialResult::Connected,
+                    Err(_) => DialResult::Failed,
+                }
+            }
             Ok(Err(error)) => {
                 tracing::debug!(peer = ?peer.id, %error, "dial failed");
                 DialResult::Failed
@@ -194,6 +205,13 @@ impl Swarms {
     pub fn forget(&self, peer: EndpointId) {
         if let Ok(id) = iroh::EndpointId::from_bytes(peer.as_bytes()) {
             self.lookup.remove_endpoint_info(id);
+        }
+    }
+
+    /// Ends the gossip connections with a peer.
+    pub fn hang_up(&self, peer: EndpointId) {
+        if let Ok(id) = iroh::EndpointId::from_bytes(peer.as_bytes()) {
+            self.links.end(id, Duration::ZERO);
         }
     }
 

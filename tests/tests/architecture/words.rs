@@ -98,6 +98,10 @@ const LIBRARIES: &[Library] = &[
         name: "iroh",
         files: &[
             ("crates/gossip/src/endpoint.rs", "configures the endpoint"),
+            (
+                "crates/gossip/src/door.rs",
+                "ends connections of an earlier life",
+            ),
             ("crates/gossip/src/swarm.rs", "dials through it"),
             ("crates/gossip/src/ask.rs", "asks and answers over it"),
         ],

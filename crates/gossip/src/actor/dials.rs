@@ -7,6 +7,10 @@ use kukuri_contract::{DialResult, EndpointAddr, EndpointId, GossipEvent, TopicId
 
 use super::GossipActor;
 
+/// A peer that is connected becomes a neighbor within so long, or never: a few round trips around
+/// the world.
+const JOIN_LIMIT: Duration = Duration::from_secs(2);
+
 impl GossipActor {
     /// Starts the dials that are wanted now, and plans when to look again.
     pub(super) fn pump(&mut self, ctx: &mut Context<Self>) {
@@ -61,8 +65,9 @@ impl GossipActor {
                 if let Some(open) = actor.topics.get_mut(&topic) {
                     open.membership.dial_ended(id, connected, now);
                 }
-                if !connected {
-                    actor.forget(id);
+                match connected {
+                    true => actor.expect_neighbor(id, ctx),
+                    false => actor.forget(id),
                 }
                 actor.emit(GossipEvent::DialEnded {
                     topic,
@@ -73,6 +78,22 @@ impl GossipActor {
                 actor.pump(ctx);
             });
         ctx.spawn(then);
+    }
+
+    /// A peer that is connected and does not become a neighbor is in another topic, or takes this
+    /// node for the neighbor that it was before a crash. Hanging up helps with both.
+    fn expect_neighbor(&mut self, peer: EndpointId, ctx: &mut Context<Self>) {
+        ctx.run_later(JOIN_LIMIT, move |actor, _| {
+            let mut topics = actor.topics.values();
+            let expected = |open: &super::Topic| {
+                open.membership.neighbors().contains(&peer) || open.membership.is_dialing(peer)
+            };
+            if !topics.any(expected) {
+                tracing::debug!(?peer, "connected, and no neighbor; hanging up");
+                actor.swarms.hang_up(peer);
+                actor.forget(peer);
+            }
+        });
     }
 
     /// Addresses and connections of peers that are neighbors nowhere would only pile up: a candidate

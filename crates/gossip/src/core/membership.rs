@@ -14,9 +14,10 @@ use crate::config::Config;
 
 /// Peers that are remembered to be dialed.
 const MAX_CANDIDATES: usize = 64;
-/// A peer that was dialed and did not become a neighbor rests for this long; it may be in another
-/// topic only.
-const REST_CONNECTED: Duration = Duration::from_secs(10);
+/// First and longest rest of a peer that was dialed and did not become a neighbor: it may be in
+/// another topic only, or it takes this node for the neighbor that it was before a crash, until its
+/// connections of that life have timed out.
+const REST_CONNECTED: (Duration, Duration) = (Duration::from_secs(3), Duration::from_secs(60));
 /// First and longest rest of a peer that could not be dialed.
 const REST_FAILED: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
 
@@ -118,15 +119,14 @@ impl Membership {
     pub fn dial_ended(&mut self, peer: EndpointId, connected: bool, now: Duration) {
         self.dialing.remove(&peer);
         let failures = self.rests.get(&peer).map_or(0, |rest| rest.failures);
-        let rest = match connected {
-            true => Rest {
-                until: now + REST_CONNECTED,
-                failures: 0,
-            },
-            false => Rest {
-                until: now + (REST_FAILED.0 * 2u32.saturating_pow(failures)).min(REST_FAILED.1),
-                failures: failures.saturating_add(1).min(16),
-            },
+        let (first, longest) = if connected {
+            REST_CONNECTED
+        } else {
+            REST_FAILED
+        };
+        let rest = Rest {
+            until: now + (first * 2u32.saturating_pow(failures)).min(longest),
+            failures: failures.saturating_add(1).min(16),
         };
         if self.candidates.iter().any(|known| known.id == peer) {
             self.rests.insert(peer, rest);
@@ -148,6 +148,11 @@ impl Membership {
             self.dialed.clear();
             self.rests.clear();
         }
+    }
+
+    /// Whether a peer is being dialed.
+    pub fn is_dialing(&self, peer: EndpointId) -> bool {
+        self.dialing.contains(&peer)
     }
 
     /// When [`dials`](Self::dials) may have something new, without any input before.
@@ -278,7 +283,7 @@ mod tests {
         assert_eq!(dials(&mut topic, S).len(), 1);
         topic.dial_ended(peer(1).id, true, S);
         assert!(dials(&mut topic, 2 * S).is_empty());
-        assert_eq!(topic.next_wake(2 * S), Some(11 * S));
+        assert_eq!(topic.next_wake(2 * S), Some(4 * S));
     }
 
     #[test]
