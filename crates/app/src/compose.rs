@@ -109,6 +109,7 @@ pub async fn compose(
         identity: identity.port.clone(),
         events: Outlet::new([node.clone().recipient(), metrics.discovery]),
         clock,
+        contacts: Vec::new(),
     };
     let discovery = Discovery::spawn(discovery, discovery_deps)
         .await

@@ -43,6 +43,7 @@ async fn node(n: u64, dht: &LocalDht, secret: Option<u8>, tweak: impl FnOnce(&mu
         identity,
         events: Outlet::new([listener]),
         clock: WallClock::system(),
+        contacts: Vec::new(),
     };
     let running = Mainline::spawn(config, deps).await.unwrap();
     let port = running.port;
@@ -227,6 +228,7 @@ async fn unknown_topics_and_taken_ports_are_typed_errors() {
         identity,
         events: Outlet::new([listener]),
         clock: WallClock::system(),
+        contacts: Vec::new(),
     };
     let taken = Mainline::spawn(config, deps).await.unwrap_err();
     assert!(matches!(taken, DiscoveryError::HelloBind { .. }), "{taken}");
