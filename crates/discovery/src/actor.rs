@@ -1,26 +1,27 @@
 //! The actor: translates messages into the core's inputs and carries out its effects.
+//!
+//! This file has its start, its inputs from sockets and sources, and the effects; `requests.rs` what
+//! others ask, `tasks.rs` what it starts and does not wait for.
 
+mod requests;
 mod tasks;
+#[cfg(test)]
+mod tests;
 
 use std::collections::HashMap;
 use std::net::{SocketAddr, SocketAddrV4, UdpSocket};
 use std::time::Instant;
 
-use actix::{
-    Actor, ActorContext, AsyncContext, Context, Handler, ResponseFuture, SpawnHandle, StreamHandler,
-};
+use actix::{Actor, AsyncContext, Context, SpawnHandle, StreamHandler};
 use futures_util::stream;
 use kukuri_contract::{
-    Announce, AnnounceError, Announced, DhtHealth, DhtHealthQuery, Discover, DiscoverError,
-    DiscoveryEvent, DiscoveryPort, EndpointId, Factory, Forget, HelloDrop, IdentityPort, Limits,
-    Lookup, LookupError, LookupStats, NeighborCount, Never, Outlet, Probe, SetAddress,
-    SetAddressError, Stop, WallClock,
+    AnnounceError, Announced, DhtHealth, DiscoveryEvent, DiscoveryPort, EndpointId, Factory,
+    HelloDrop, IdentityPort, Limits, LookupStats, Outlet, WallClock,
 };
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
 use crate::config::Config;
-use crate::core::record::MAX_RELAY_BYTES;
 use crate::core::{Core, Effect, Entropy, Input, Me, Now, Ticket};
 use crate::dht::DhtNode;
 use crate::error::DiscoveryError;
@@ -274,120 +275,6 @@ impl StreamHandler<Found> for DiscoveryActor {
 
     // Without any source there is nobody who could find something.
     fn finished(&mut self, _: &mut Self::Context) {}
-}
-
-impl Handler<Discover> for DiscoveryActor {
-    type Result = Result<(), DiscoverError>;
-
-    fn handle(&mut self, request: Discover, ctx: &mut Self::Context) -> Self::Result {
-        let Discover {
-            topic,
-            peers,
-            cached,
-        } = request;
-        self.core.check_room(topic)?;
-        let discover = Input::Discover {
-            topic,
-            peers,
-            cached,
-        };
-        self.drive(discover, ctx);
-        Ok(())
-    }
-}
-
-impl Handler<Forget> for DiscoveryActor {
-    type Result = Result<(), Never>;
-
-    fn handle(&mut self, request: Forget, ctx: &mut Self::Context) -> Self::Result {
-        self.drive(Input::Forget(request.topic), ctx);
-        Ok(())
-    }
-}
-
-impl Handler<NeighborCount> for DiscoveryActor {
-    type Result = Result<(), Never>;
-
-    fn handle(&mut self, request: NeighborCount, ctx: &mut Self::Context) -> Self::Result {
-        let NeighborCount { topic, neighbors } = request;
-        self.drive(Input::Neighbors(topic, neighbors), ctx);
-        Ok(())
-    }
-}
-
-impl Handler<SetAddress> for DiscoveryActor {
-    type Result = Result<(), SetAddressError>;
-
-    fn handle(&mut self, request: SetAddress, ctx: &mut Self::Context) -> Self::Result {
-        let got = request.address.relay.as_ref().map_or(0, String::len);
-        let limit = MAX_RELAY_BYTES;
-        if got > limit {
-            return Err(SetAddressError::RelayTooLong { got, limit });
-        }
-        self.drive(Input::Address(request.address), ctx);
-        Ok(())
-    }
-}
-
-impl Handler<Announce> for DiscoveryActor {
-    type Result = ResponseFuture<Result<Announced, AnnounceError>>;
-
-    fn handle(&mut self, request: Announce, ctx: &mut Self::Context) -> Self::Result {
-        let topic = request.topic;
-        let (tx, rx) = oneshot::channel();
-        let ticket = self.ticket();
-        self.announces.insert(ticket, tx);
-        self.drive(Input::AnnounceNow(topic, ticket), ctx);
-        Box::pin(async move {
-            let gone = |_| Err(AnnounceError::NotStored("discovery is stopping".into()));
-            rx.await.unwrap_or_else(gone)
-        })
-    }
-}
-
-impl Handler<Lookup> for DiscoveryActor {
-    type Result = ResponseFuture<Result<LookupStats, LookupError>>;
-
-    fn handle(&mut self, request: Lookup, ctx: &mut Self::Context) -> Self::Result {
-        let topic = request.topic;
-        let (tx, rx) = oneshot::channel();
-        if self.core.knows(topic) {
-            let ticket = self.ticket();
-            self.lookups.insert(ticket, tx);
-            self.drive(Input::LookupNow(topic, ticket), ctx);
-        }
-        Box::pin(async move { rx.await.map_err(|_| LookupError::UnknownTopic(topic)) })
-    }
-}
-
-impl Handler<DhtHealthQuery> for DiscoveryActor {
-    type Result = Result<DhtHealth, Never>;
-
-    fn handle(&mut self, _: DhtHealthQuery, _: &mut Self::Context) -> Self::Result {
-        Ok(self.health)
-    }
-}
-
-impl Handler<Probe> for DiscoveryActor {
-    type Result = Result<(), Never>;
-
-    fn handle(&mut self, _: Probe, _: &mut Self::Context) -> Self::Result {
-        Ok(())
-    }
-}
-
-kukuri_contract::drill!(DiscoveryActor);
-
-impl Handler<Stop> for DiscoveryActor {
-    type Result = Result<(), Never>;
-
-    fn handle(&mut self, _: Stop, ctx: &mut Self::Context) -> Self::Result {
-        self.tasks.abort_all();
-        self.sources.clear();
-        self.dht = None;
-        ctx.stop();
-        Ok(())
-    }
 }
 
 /// Randomness of the operating system.

@@ -280,6 +280,10 @@ impl Core {
     pub(super) fn dht_changed(&mut self, state: DhtState, now: Now) {
         let before = std::mem::replace(&mut self.dht, state);
         if matches!(state, DhtState::Up { .. } | DhtState::Starting) {
+            let is_empty = |dht| !matches!(dht, DhtState::Up { routing_table: 1.. });
+            if is_empty(before) && !is_empty(state) {
+                self.announce_again(now);
+            }
             if is_filled(state) && !is_filled(before) {
                 self.look_with_a_filled_table(now);
             }
@@ -297,6 +301,14 @@ impl Core {
             self.out.extend(answers);
         }
         self.answer_lookup(looking, NOTHING);
+    }
+
+    /// What failed while no DHT node was known says nothing about those that are known now.
+    fn announce_again(&mut self, now: Now) {
+        for topic in self.topics.values_mut() {
+            topic.evidence.announce_failed = false;
+            topic.announcer.plan_again(now.mono);
+        }
     }
 
     /// A look-up with an empty table finds next to nothing: lonely topics look again.
