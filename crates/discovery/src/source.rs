@@ -55,9 +55,7 @@ impl Finder {
 
     /// Passes something on, or drops it where the actor can't keep up. Never waits.
     pub fn tell(&mut self, found: Found) {
-        if self.dropped > 0 && self.to.try_send(Found::Dropped(self.dropped)).is_ok() {
-            self.dropped = 0;
-        }
+        self.say_dropped();
         if self.to.try_send(found).is_err() {
             self.dropped += 1;
         }
@@ -66,6 +64,13 @@ impl Finder {
     /// Counts something that never became a finding.
     pub fn missed(&mut self, count: u64) {
         self.dropped += count;
+        self.say_dropped();
+    }
+
+    fn say_dropped(&mut self) {
+        if self.dropped > 0 && self.to.try_send(Found::Dropped(self.dropped)).is_ok() {
+            self.dropped = 0;
+        }
     }
 }
 

@@ -181,7 +181,10 @@ impl Core {
                     self.out.push(Effect::AnswerAnnounce(ticket, unknown));
                 }
             },
-            Input::LookupNow(topic, ticket) => self.look(topic, Some(ticket), now),
+            Input::LookupNow(topic, ticket) => {
+                self.ask_sighted(topic, None, now);
+                self.look(topic, Some(ticket), now);
+            }
             Input::Tick => {}
         }
         self.pump(now, rng);

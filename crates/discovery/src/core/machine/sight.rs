@@ -130,7 +130,7 @@ impl Core {
 
     /// Has everybody (or one) asked whose beacon carries a tag of this topic, just as the entries of
     /// a look-up are.
-    fn ask_sighted(&mut self, id: TopicId, only: Option<Instance>, now: Now) {
+    pub(super) fn ask_sighted(&mut self, id: TopicId, only: Option<Instance>, now: Now) {
         let Some(topic) = self.topics.get(&id) else {
             return;
         };
@@ -149,5 +149,148 @@ impl Core {
             let query = self.new_query();
             self.lookups.insert(query, lookup);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use kukuri_contract::{DiscoveryEvent, EPOCH_SECONDS, UnixMillis};
+
+    use super::super::super::{Input, Me};
+    use super::*;
+    use crate::config::Config;
+    use crate::core::testing::{NOW, Seeded, TOPIC, keys, peer};
+
+    /// A core whose local network is on, and the time.
+    struct Bench {
+        core: Core,
+        now: Duration,
+        rng: Seeded,
+    }
+
+    impl Bench {
+        fn new() -> Self {
+            let mut config = Config::default();
+            config.sources.lan = true;
+            let me = Me {
+                endpoint: peer(1).id,
+                hello: "10.0.0.1:4000".parse().unwrap(),
+            };
+            Self {
+                core: Core::new(config, me),
+                now: Duration::ZERO,
+                rng: Seeded(1),
+            }
+        }
+
+        fn feed(&mut self, input: Input) -> Vec<Effect> {
+            let now = Now {
+                mono: self.now,
+                unix: UnixMillis(NOW.0 + self.now.as_millis() as u64),
+            };
+            let mut out = self.core.handle(input, now, &mut self.rng);
+            let fetched = out.iter().filter_map(|effect| match effect {
+                Effect::FetchKeys(topic, epoch) => Some((*topic, *epoch)),
+                _ => None,
+            });
+            for (topic, epoch) in fetched.collect::<Vec<_>>() {
+                let keys = keys((epoch.0 % 97) as u8);
+                out.extend(self.feed(Input::Keys(topic, epoch, keys)));
+            }
+            out
+        }
+
+        fn discover(&mut self, peers: Vec<EndpointAddr>, cached: Vec<EndpointAddr>) -> Vec<Effect> {
+            let topic = TOPIC;
+            self.feed(Input::Discover {
+                topic,
+                peers,
+                cached,
+            })
+        }
+    }
+
+    fn shown(effects: &[Effect]) -> Vec<&Beacon> {
+        let shown = effects.iter().filter_map(|effect| match effect {
+            Effect::Show(beacon) => Some(beacon),
+            _ => None,
+        });
+        shown.collect()
+    }
+
+    fn found(effects: &[Effect]) -> Vec<Source> {
+        let found = effects.iter().filter_map(|effect| match effect {
+            Effect::Emit(DiscoveryEvent::PeerFound { source, .. }) => Some(*source),
+            _ => None,
+        });
+        found.collect()
+    }
+
+    #[test]
+    fn the_beacon_follows_topics_and_epochs() {
+        let mut bench = Bench::new();
+        let effects = bench.discover(vec![], vec![]);
+        let [first] = shown(&effects)[..] else {
+            panic!("one beacon, when the keys of the epoch are there");
+        };
+        assert_eq!(first.tags.len(), 1);
+        assert!(shown(&bench.feed(Input::Tick)).is_empty(), "as before");
+        bench.now += Duration::from_secs(EPOCH_SECONDS);
+        let effects = bench.feed(Input::Tick);
+        let [second] = shown(&effects)[..] else {
+            panic!("another beacon in another epoch");
+        };
+        assert_eq!(second.instance, first.instance);
+        assert_ne!(second.tags, first.tags);
+        let effects = bench.feed(Input::Forget(TOPIC));
+        assert!(shown(&effects)[0].tags.is_empty());
+    }
+
+    #[test]
+    fn given_peers_are_told_ever_more_rarely_and_only_while_alone() {
+        let mut bench = Bench::new();
+        let effects = bench.discover(vec![peer(2)], vec![peer(3), peer(1)]);
+        assert_eq!(found(&effects), [Source::Static, Source::Cache]);
+        let mut told = Vec::new();
+        for second in 1..=600 {
+            bench.now = Duration::from_secs(second);
+            let sources = found(&bench.feed(Input::Tick));
+            if !sources.is_empty() {
+                assert_eq!(sources, [Source::Static, Source::Cache]);
+                told.push(second);
+            }
+        }
+        assert!((20..=32).contains(&told.len()), "{told:?}");
+        assert!(told[0] <= 1 && told.windows(2).all(|t| t[1] - t[0] <= 38));
+        bench.feed(Input::Neighbors(TOPIC, 1));
+        bench.now += Duration::from_secs(100);
+        assert!(found(&bench.feed(Input::Tick)).is_empty());
+        let effects = bench.feed(Input::Neighbors(TOPIC, 0));
+        assert_eq!(found(&effects).len(), 2, "at once");
+    }
+
+    #[test]
+    fn a_flood_of_given_peers_and_sightings_is_cut_off_and_counted() {
+        let mut bench = Bench::new();
+        let many = (2..=101).map(peer).collect();
+        let effects = bench.discover(many, vec![]);
+        let drops = |effects: &[Effect], wanted| {
+            let dropped = |effect: &&Effect| matches!(effect, Effect::Emit(DiscoveryEvent::Dropped { reason }) if *reason == wanted);
+            effects.iter().filter(dropped).count()
+        };
+        assert_eq!(drops(&effects, HelloDrop::Bound), 36);
+        let mut limited = 0;
+        for n in 0..1000u64 {
+            let seen = Sighting {
+                instance: n.to_be_bytes(),
+                tags: vec![],
+                addresses: vec![],
+            };
+            let effects = bench.feed(Input::Sighted(Source::Lan, seen));
+            limited += drops(&effects, HelloDrop::RateLimited);
+        }
+        assert_eq!(limited, 1000 - 256);
     }
 }
