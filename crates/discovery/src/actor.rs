@@ -28,6 +28,7 @@ use crate::error::DiscoveryError;
 use crate::lan::Lan;
 use crate::socket::{HelloSocket, Incoming};
 use crate::source::{Finder, Found, PeerSource};
+use tasks::{Contacts, DHT_RESTART, StartBy};
 
 /// The implementation `mainline` of discovery: rendezvous on the BitTorrent Mainline DHT.
 #[derive(Debug, Clone, Copy)]
@@ -145,7 +146,7 @@ async fn spawn(
             socket,
             sources,
             dht: None,
-            contacts: tasks::Contacts::default(),
+            contacts: Contacts::default(),
             health: DhtHealth::default(),
             start: Instant::now(),
             timer: None,
@@ -170,7 +171,7 @@ struct DiscoveryActor {
     socket: HelloSocket,
     sources: Vec<Box<dyn PeerSource>>,
     dht: Option<DhtNode>,
-    contacts: tasks::Contacts,
+    contacts: Contacts,
     health: DhtHealth,
     start: Instant,
     timer: Option<SpawnHandle>,
@@ -186,8 +187,8 @@ impl Actor for DiscoveryActor {
     fn started(&mut self, ctx: &mut Self::Context) {
         self.health.hello_address = Some(self.socket.address().into());
         if self.config.sources.rendezvous {
-            let contacts = std::mem::take(&mut self.deps.contacts);
-            self.start_dht(tasks::DHT_RESTART.0, contacts, ctx);
+            self.contacts = Contacts::new(std::mem::take(&mut self.deps.contacts));
+            self.start_dht(DHT_RESTART.0, StartBy::Contacts, ctx);
         }
         self.drive(Input::Tick, ctx);
     }

@@ -56,7 +56,10 @@ async fn members_on_a_local_network_find_each_other() {
     assert_eq!(by_b.0.direct, [([10, 77, 0, 1], 20_001).into()]);
     assert_eq!(by_a.0.direct, [([10, 77, 0, 1], 20_002).into()]);
     let sources = [by_a.1, by_b.1];
-    assert!(sources.contains(&Source::Lan), "{sources:?}");
+    if sources == [Source::Inbound; 2] {
+        // Both said hello at once; the reply is still on its way.
+        assert_eq!(a.finds(b.id).await.1, Source::Lan);
+    }
     let allowed = [Source::Lan, Source::Inbound];
     assert!(sources.iter().all(|s| allowed.contains(s)), "{sources:?}");
 

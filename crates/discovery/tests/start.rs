@@ -126,6 +126,8 @@ async fn stale_contacts_are_given_up() {
     unresolved.bootstrap = vec![format!("localhost:{}", dht.bootstrap().port())];
     let mut start = Start::new(unresolved);
     start.contacts = vec![free_address().into()];
+    // The second DHT node must wait for the port of the first one.
+    start.config.dht_bind = free_address();
     let mut node = start.node(1).await;
     node.discover().await;
     node.comes_to(Verdict::DhtBlocked).await;

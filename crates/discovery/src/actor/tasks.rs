@@ -23,21 +23,49 @@ pub(super) const DHT_RESTART: (Duration, Duration) =
 const TABLE_POLL: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(5));
 
 /// A DHT node that started from contacts of an earlier run, of which none answers for so long, is
-/// started anew from the bootstrap names.
-const STALE_CONTACTS: Duration = Duration::from_secs(5);
+/// started anew from the bootstrap names. First and longest; it doubles each time.
+const STALE_CONTACTS: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(60));
 /// Shortest time between two [`DiscoveryEvent::DhtContacts`].
 const TELL_CONTACTS: Duration = Duration::from_secs(5 * 60);
+
+/// What the DHT node starts from.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum StartBy {
+    /// DHT nodes of an earlier run, if there are some.
+    Contacts,
+    /// The bootstrap names.
+    Names,
+}
 
 /// DHT nodes to start from, and those that are told to be kept for the next run.
 #[derive(Debug, Default)]
 pub(super) struct Contacts {
-    /// When the DHT node started from contacts; `None` if it did from the bootstrap names.
+    /// Of an earlier run.
+    kept: Vec<SocketAddr>,
+    /// When the DHT node started from them; `None` if it did from the bootstrap names.
     started: Option<Instant>,
+    /// How often none of them has answered.
+    stale: u32,
     told: Vec<SocketAddr>,
     told_at: Option<Instant>,
 }
 
 impl Contacts {
+    /// Those of an earlier run.
+    pub(super) fn new(kept: Vec<SocketAddr>) -> Self {
+        Self {
+            kept,
+            ..Self::default()
+        }
+    }
+
+    /// Whether none has answered, for long enough.
+    fn are_stale(&self) -> bool {
+        let patience = STALE_CONTACTS.0 * 2u32.saturating_pow(self.stale.min(16));
+        let limit = patience.min(STALE_CONTACTS.1);
+        self.started.is_some_and(|at| at.elapsed() >= limit)
+    }
+
     /// Whether these are to be told now: the table has filled (one bucket of BEP5, or as far as it
     /// gets), they are others than last time, and that was long enough ago.
     fn news(&mut self, mut nodes: Vec<SocketAddr>, settled: bool) -> Option<Vec<SocketAddr>> {
@@ -172,49 +200,40 @@ impl DiscoveryActor {
         });
     }
 
-    /// Starts the DHT node, and tries again for as long as it takes: there may be no network yet.
-    pub(super) fn start_dht(
-        &mut self,
-        pause: Duration,
-        contacts: Vec<SocketAddr>,
-        ctx: &mut Context<Self>,
-    ) {
+    /// Starts the DHT node, from the contacts or from the bootstrap names, and tries again for as
+    /// long as it takes: there may be no network yet.
+    pub(super) fn start_dht(&mut self, pause: Duration, by: StartBy, ctx: &mut Context<Self>) {
         let config = self.config.clone();
-        self.contacts.started = (!contacts.is_empty()).then(Instant::now);
-        let started = async move {
-            let started = DhtNode::start(&config, &contacts).await;
-            (started, contacts)
+        let contacts = match by {
+            StartBy::Contacts => self.contacts.kept.clone(),
+            StartBy::Names => Vec::new(),
         };
-        let then = started
-            .into_actor(self)
-            .map(move |(started, contacts), actor, ctx| {
-                let state = match started {
-                    Ok(dht) => {
-                        actor.health.dht_address = Some(dht.address().into());
-                        actor.dht = Some(dht);
-                        actor.poll_table(ctx);
-                        DhtState::Up { routing_table: 0 }
-                    }
-                    Err(error) => {
-                        tracing::info!(%error, retry_in = ?pause, "no DHT node yet");
-                        let again = (pause * 2).min(DHT_RESTART.1);
-                        ctx.run_later(pause, move |actor, ctx| {
-                            actor.start_dht(again, contacts, ctx)
-                        });
-                        match error {
-                            DhtError::NoIpv4(_) => DhtState::NoIpv4,
-                            _ => DhtState::NoBootstrap,
-                        }
-                    }
-                };
-                actor.drive(Input::Dht(state), ctx);
-            });
+        self.contacts.started = (!contacts.is_empty()).then(Instant::now);
+        let started = async move { DhtNode::start(&config, &contacts).await };
+        let then = started.into_actor(self).map(move |started, actor, ctx| {
+            let state = match started {
+                Ok(dht) => {
+                    actor.health.dht_address = Some(dht.address().into());
+                    actor.dht = Some(dht);
+                    actor.poll_table(ctx);
+                    DhtState::Up { routing_table: 0 }
+                }
+                Err(error) => {
+                    tracing::info!(%error, retry_in = ?pause, "no DHT node yet");
+                    let again = (pause * 2).min(DHT_RESTART.1);
+                    let (state, by) = match error {
+                        DhtError::NoIpv4(_) => (DhtState::NoIpv4, by),
+                        // The contacts may answer by now.
+                        DhtError::NoBootstrap { .. } => (DhtState::NoBootstrap, StartBy::Contacts),
+                        _ => (DhtState::NoBootstrap, by),
+                    };
+                    ctx.run_later(pause, move |actor, ctx| actor.start_dht(again, by, ctx));
+                    state
+                }
+            };
+            actor.drive(Input::Dht(state), ctx);
+        });
         ctx.spawn(then);
-    }
-
-    fn contacts_are_stale(&self) -> bool {
-        let started = self.contacts.started;
-        started.is_some_and(|at| at.elapsed() >= STALE_CONTACTS)
     }
 
     fn poll_table(&mut self, ctx: &mut Context<Self>) {
@@ -224,10 +243,11 @@ impl DiscoveryActor {
         let counted = async move { (dht.routing_table().await, dht.serves().await) };
         let then = counted.into_actor(self).map(|(table, serves), actor, ctx| {
             let (nodes, contacts) = table;
-            if nodes == 0 && actor.contacts_are_stale() {
+            if nodes == 0 && actor.contacts.are_stale() {
+                actor.contacts.stale += 1;
                 actor.dht = None;
                 actor.drive(Input::Dht(DhtState::Starting), ctx);
-                actor.start_dht(DHT_RESTART.0, Vec::new(), ctx);
+                actor.start_dht(DHT_RESTART.0, StartBy::Names, ctx);
                 return;
             }
             let known = actor.health.routing_table;

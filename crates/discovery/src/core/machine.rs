@@ -45,6 +45,9 @@ const VALID_PER_ENDPOINT: u32 = 60;
 const RATE_WINDOW: Duration = Duration::from_secs(60);
 /// Sightings that are looked at per [`RATE_WINDOW`]: all beacons of a large network once.
 const SIGHTINGS: u32 = 256;
+/// Shortest time between two beacons: mDNS sends a record at most once a second (RFC 6762, section
+/// 6), and a node that joins many topics needs one for all of them.
+const SHOW_PAUSE: Duration = Duration::from_secs(1);
 /// Keys that each limit remembers.
 const RATE_KEYS: usize = 4096;
 
@@ -77,6 +80,10 @@ pub struct Core {
     instance: Option<Instance>,
     /// What the other sources show now.
     shown: Vec<Tag>,
+    /// Before this time nothing else is shown.
+    next_show: Duration,
+    /// There is something else to show.
+    show_due: bool,
     seen: Seen,
     last_query: u64,
     out: Vec<Effect>,
@@ -111,6 +118,8 @@ impl Core {
             replies: Replies::default(),
             instance: None,
             shown: Vec::new(),
+            next_show: Duration::ZERO,
+            show_due: false,
             seen: Seen::default(),
             last_query: 0,
             out: Vec::new(),
@@ -203,7 +212,8 @@ impl Core {
             let given = topic.given.next_wake();
             [lookup, announce, verdict, given, self.probe_due(topic)]
         });
-        let wakes = topics.chain([self.exchange.next_wake()]).flatten();
+        let show = self.show_due.then_some(self.next_show);
+        let wakes = topics.chain([self.exchange.next_wake(), show]).flatten();
         wakes
             .min()
             .unwrap_or(Duration::MAX)

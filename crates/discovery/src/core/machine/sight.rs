@@ -8,7 +8,7 @@ use super::super::lookup::Lookup;
 use super::super::nearby::{Beacon, Instance, MAX_TAGS, Sighting, tag};
 use super::super::topic::Topic;
 use super::super::{Effect, Entropy, Now};
-use super::Core;
+use super::{Core, SHOW_PAUSE};
 
 impl Core {
     // --- given ---
@@ -92,7 +92,10 @@ impl Core {
         let mut tags: Vec<_> = tags.take(MAX_TAGS).collect();
         // The order of the topics says nothing to who watches.
         tags.sort_unstable();
-        if tags != self.shown {
+        self.show_due = tags != self.shown;
+        if self.show_due && now.mono >= self.next_show {
+            self.show_due = false;
+            self.next_show = now.mono + SHOW_PAUSE;
             self.shown.clone_from(&tags);
             self.out.push(Effect::Show(Beacon { instance, tags }));
         }
@@ -244,7 +247,9 @@ mod tests {
         };
         assert_eq!(second.instance, first.instance);
         assert_ne!(second.tags, first.tags);
-        let effects = bench.feed(Input::Forget(TOPIC));
+        assert!(shown(&bench.feed(Input::Forget(TOPIC))).is_empty());
+        bench.now += SHOW_PAUSE;
+        let effects = bench.feed(Input::Tick);
         assert!(shown(&effects)[0].tags.is_empty());
     }
 
