@@ -87,7 +87,12 @@ impl PeerSource for Lan {
             return;
         }
         let service = match self.service(beacon) {
-            Ok(service) => service,
+            Ok(mut service) => {
+                // Its name is 64 random bits: nobody else has it (RFC 6762, section 8.1), and asking
+                // for it would take 0.75 s.
+                service.set_requires_probe(false);
+                service
+            }
             Err(error) => return tracing::warn!(%error, "no beacon on the local network"),
         };
         self.shown = Some(service.get_fullname().to_owned());
