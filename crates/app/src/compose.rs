@@ -12,8 +12,8 @@ use std::path::PathBuf;
 use actix::{Arbiter, Recipient};
 use kukuri_contract::{
     Contacts, DiscoveryEvent, DiscoveryPort, EndpointAddr, EndpointKey, Factory, GossipEvent,
-    GossipPort, IdentityInfo, IdentityPort, Limits, LocalAddresses, MetricsPort, NodeEvent, Outlet,
-    StoreEvent, StorePort, WallClock,
+    GossipPort, IdentityInfo, IdentityPort, Lease, LeaseHolder, Limits, LocalAddresses,
+    MetricsPort, NodeEvent, Outlet, StoreEvent, StorePort, WallClock,
 };
 
 use crate::arbiter::in_arbiter;
@@ -103,6 +103,7 @@ pub struct Parts {
     endpoint_key: EndpointKey,
     pub(crate) outlets: Outlets,
     pub(crate) arbiters: RefCell<BTreeMap<Service, Arbiter>>,
+    gossip_holder: RefCell<LeaseHolder>,
 }
 
 impl Parts {
@@ -142,7 +143,8 @@ impl Parts {
         let (identity, arbiter) = spawn::<Identity>(config.identity.clone(), deps, 1).await?;
         keep(Service::Identity, arbiter);
 
-        let deps = gossip_deps(&identity.endpoint_key, &outlets);
+        let (gossip_holder, lease) = Lease::new();
+        let deps = gossip_deps(&identity.endpoint_key, &outlets, lease);
         let workers = config.node.worker_threads;
         let (gossip, arbiter) = spawn::<Gossip>(config.gossip.clone(), deps, workers).await?;
         keep(Service::Gossip, arbiter);
@@ -173,6 +175,7 @@ impl Parts {
             endpoint_key: identity.endpoint_key,
             outlets,
             arbiters: RefCell::new(arbiters),
+            gossip_holder: RefCell::new(gossip_holder),
         };
         parts.wire().await.map_err(|error| StartError::Service {
             service: NodePort::SERVICE,
@@ -205,7 +208,10 @@ impl Parts {
                 arbiter
             }
             Service::Gossip => {
-                let deps = gossip_deps(&self.endpoint_key, outlets);
+                // The old endpoint has the same id: two of them would fight over the neighbors.
+                let (holder, lease) = Lease::new();
+                drop(self.gossip_holder.replace(holder));
+                let deps = gossip_deps(&self.endpoint_key, outlets, lease);
                 let workers = config.node.worker_threads;
                 let (fresh, arbiter) = spawn::<Gossip>(config.gossip, deps, workers).await?;
                 ports.gossip.adopt(&fresh.port);
@@ -270,23 +276,25 @@ fn store_deps(
 }
 
 /// The endpoint's key is handed over at construction only, once for each gossip service.
-fn gossip_deps(key: &EndpointKey, outlets: &Outlets) -> kukuri_gossip::Deps {
+fn gossip_deps(key: &EndpointKey, outlets: &Outlets, lease: Lease) -> kukuri_gossip::Deps {
     kukuri_gossip::Deps {
         key: EndpointKey::new(*key.expose()),
         events: outlets.gossip.clone(),
+        lease,
     }
 }
 
 fn discovery_deps(
     info: &IdentityInfo,
     identity: &IdentityPort,
-    _contacts: Vec<std::net::SocketAddr>,
+    contacts: Vec<std::net::SocketAddr>,
     clock: &WallClock,
     outlets: &Outlets,
 ) -> kukuri_discovery::Deps {
     kukuri_discovery::Deps {
         endpoint: info.endpoint,
         identity: identity.clone(),
+        contacts,
         events: outlets.discovery.clone(),
         clock: clock.clone(),
     }

@@ -22,6 +22,7 @@ mod factory;
 mod gossip;
 mod identity;
 mod ids;
+mod lease;
 mod metrics;
 mod peer;
 mod port;
@@ -50,6 +51,7 @@ pub use identity::{
 pub use ids::{
     AuthorId, EPOCH_SECONDS, EndpointId, Epoch, IdError, InfoHash, Signature, TopicId, UnixMillis,
 };
+pub use lease::{Lease, LeaseHolder};
 pub use metrics::{
     MetricsPort, MetricsService, NodeEvent, PostDrop, Render, RepairResult, RestartReason,
 };

@@ -18,17 +18,18 @@ pub enum Verdict {
         /// Milliseconds from the join to the first neighbor.
         after_ms: u64,
     },
-    /// The DHT answers, and nobody else announces the topic.
+    /// The DHT answers (or is turned off), and nobody was found; peers that the user or an earlier
+    /// run gave may be down.
     Alone,
     /// No DHT node is known: there was nobody to ask.
     DhtEmptyTable,
-    /// DHT nodes are known, but most of the replies are lost.
+    /// DHT nodes are known, but at most one in four answers, or no announcement is acknowledged.
     DhtThrottled,
     /// DHT nodes were asked and none has ever answered.
     DhtBlocked,
-    /// Members were found, and none could be dialed.
+    /// Members were found, by their own or other members' word, and none could be dialed.
     FoundButUnreachable,
-    /// Mainline is IPv4 only, and this machine has no IPv4.
+    /// Mainline is IPv4 only, and this machine has no route to any IPv4 address.
     NoIpv4,
     /// Other members' clocks agree with each other and not with ours.
     ClockSkewed,
@@ -66,8 +67,8 @@ impl Verdict {
         match self {
             Self::Joined { .. } => "Connected to the topic.",
             Self::Alone => {
-                "Nobody else is on this topic yet; check its name and secret, or wait: the node \
-                 keeps looking."
+                "Nobody else was found on this topic, and no peer given or remembered answers; check \
+                 its name and secret, and that a member runs: the node keeps looking."
             }
             Self::DhtEmptyTable => {
                 "No DHT node is known; check that the --dht-bootstrap names resolve, or give \
@@ -86,7 +87,8 @@ impl Verdict {
                  to it, or use --relay."
             }
             Self::NoIpv4 => {
-                "The Mainline DHT needs IPv4 and this machine has none; give a member with --peer."
+                "This machine has no IPv4 network, which the Mainline DHT needs; connect it, or give \
+                 a member with --peer."
             }
             Self::ClockSkewed => {
                 "This machine's clock differs from the other members' clocks; set it, for example \

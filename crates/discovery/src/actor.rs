@@ -1,30 +1,34 @@
 //! The actor: translates messages into the core's inputs and carries out its effects.
+//!
+//! This file has its start, its inputs from sockets and sources, and the effects; `requests.rs` what
+//! others ask, `tasks.rs` what it starts and does not wait for.
 
+mod requests;
 mod tasks;
+#[cfg(test)]
+mod tests;
 
 use std::collections::HashMap;
-use std::net::UdpSocket;
+use std::net::{SocketAddr, SocketAddrV4, UdpSocket};
 use std::time::Instant;
 
-use actix::{
-    Actor, ActorContext, AsyncContext, Context, Handler, ResponseFuture, SpawnHandle, StreamHandler,
-};
+use actix::{Actor, AsyncContext, Context, SpawnHandle, StreamHandler};
 use futures_util::stream;
 use kukuri_contract::{
-    Announce, AnnounceError, Announced, DhtHealth, DhtHealthQuery, Discover, DiscoverError,
-    DiscoveryEvent, DiscoveryPort, EndpointId, Factory, Forget, HelloDrop, IdentityPort, Limits,
-    Lookup, LookupError, LookupStats, NeighborCount, Never, Outlet, Probe, SetAddress,
-    SetAddressError, Stop, WallClock,
+    AnnounceError, Announced, DhtHealth, DiscoveryEvent, DiscoveryPort, EndpointId, Factory,
+    HelloDrop, IdentityPort, Limits, LookupStats, Outlet, WallClock,
 };
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
 use crate::config::Config;
-use crate::core::record::MAX_RELAY_BYTES;
 use crate::core::{Core, Effect, Entropy, Input, Me, Now, Ticket};
 use crate::dht::DhtNode;
 use crate::error::DiscoveryError;
+use crate::lan::Lan;
 use crate::socket::{HelloSocket, Incoming};
+use crate::source::{Finder, Found, PeerSource};
+use tasks::{Contacts, DHT_RESTART, StartBy};
 
 /// The implementation `mainline` of discovery: rendezvous on the BitTorrent Mainline DHT.
 #[derive(Debug, Clone, Copy)]
@@ -41,6 +45,9 @@ pub struct Deps {
     pub events: Outlet<DiscoveryEvent>,
     /// The wall clock.
     pub clock: WallClock,
+    /// DHT nodes of an earlier run ([`DiscoveryEvent::DhtContacts`]): the DHT node starts from them
+    /// without waiting for the resolver, and also where no bootstrap name resolves.
+    pub contacts: Vec<SocketAddr>,
 }
 
 /// A running discovery service.
@@ -49,7 +56,7 @@ pub struct Running {
     /// The way to it.
     pub port: DiscoveryPort,
     /// Where its hello socket is bound.
-    pub hello_address: std::net::SocketAddrV4,
+    pub hello_address: SocketAddrV4,
 }
 
 impl Factory for Mainline {
@@ -90,46 +97,70 @@ impl Factory for Mainline {
     }
 
     async fn spawn(config: Config, deps: Deps) -> Result<Running, DiscoveryError> {
-        Self::check(&config)?;
-        // The DHT node starts later, when names are resolved; a port that is taken shows now.
-        let address = config.dht_bind;
-        if config.sources.rendezvous {
-            UdpSocket::bind(address)
-                .map_err(|source| DiscoveryError::DhtBind { address, source })?;
-        }
-        let address = config.hello_bind;
-        let (socket, incoming) = HelloSocket::bind(address)
-            .await
-            .map_err(|source| DiscoveryError::HelloBind { address, source })?;
-        let hello_address = socket.address();
-        let me = Me {
-            endpoint: deps.endpoint,
-            hello: hello_address,
-        };
-        let actor = DiscoveryActor::create(|ctx| {
-            let mut incoming = incoming;
-            ctx.add_stream(stream::poll_fn(move |cx| incoming.poll_recv(cx)));
-            DiscoveryActor {
-                core: Core::new(config.clone(), me),
-                rng: SystemEntropy,
-                config,
-                deps,
-                socket,
-                dht: None,
-                health: DhtHealth::default(),
-                start: Instant::now(),
-                timer: None,
-                tasks: JoinSet::new(),
-                last_ticket: 0,
-                announces: HashMap::new(),
-                lookups: HashMap::new(),
-            }
-        });
-        Ok(Running {
-            port: DiscoveryPort::new(&actor, Limits::default()),
-            hello_address,
-        })
+        let sources = sources(&config);
+        spawn(config, deps, sources).await
     }
+}
+
+/// Starts a source of peers: the address of the hello socket to show, and where to put what it
+/// finds.
+type StartSource = fn(SocketAddrV4, Finder) -> Result<Box<dyn PeerSource>, DiscoveryError>;
+
+/// The sources other than the DHT that are turned on.
+fn sources(config: &Config) -> Vec<StartSource> {
+    let lan: StartSource = |hello, finder| Ok(Box::new(Lan::start(hello, finder)?));
+    [lan].into_iter().filter(|_| config.sources.lan).collect()
+}
+
+async fn spawn(
+    config: Config,
+    deps: Deps,
+    sources: Vec<StartSource>,
+) -> Result<Running, DiscoveryError> {
+    Mainline::check(&config)?;
+    // The DHT node starts later, when names are resolved; a port that is taken shows now.
+    let address = config.dht_bind;
+    if config.sources.rendezvous {
+        UdpSocket::bind(address).map_err(|source| DiscoveryError::DhtBind { address, source })?;
+    }
+    let address = config.hello_bind;
+    let (socket, incoming) = HelloSocket::bind(address)
+        .await
+        .map_err(|source| DiscoveryError::HelloBind { address, source })?;
+    let hello_address = socket.address();
+    let me = Me {
+        endpoint: deps.endpoint,
+        hello: hello_address,
+    };
+    let (finder, found) = Finder::new();
+    let start = |start: StartSource| start(hello_address, finder.clone());
+    let sources = sources.into_iter().map(start).collect::<Result<_, _>>()?;
+    let actor = DiscoveryActor::create(|ctx| {
+        let (mut incoming, mut found) = (incoming, found);
+        ctx.add_stream(stream::poll_fn(move |cx| incoming.poll_recv(cx)));
+        ctx.add_stream(stream::poll_fn(move |cx| found.poll_recv(cx)));
+        DiscoveryActor {
+            core: Core::new(config.clone(), me),
+            rng: SystemEntropy,
+            config,
+            deps,
+            socket,
+            sources,
+            dht: None,
+            contacts: Contacts::default(),
+            health: DhtHealth::default(),
+            start: Instant::now(),
+            timer: None,
+            tasks: JoinSet::new(),
+            last_ticket: 0,
+            announces: HashMap::new(),
+            lookups: HashMap::new(),
+        }
+    });
+    Ok(Running {
+        port: DiscoveryPort::new(&actor, Limits::default()),
+        hello_address,
+    })
 }
 
 /// The actor behind [`Mainline`].
@@ -139,7 +170,9 @@ struct DiscoveryActor {
     config: Config,
     deps: Deps,
     socket: HelloSocket,
+    sources: Vec<Box<dyn PeerSource>>,
     dht: Option<DhtNode>,
+    contacts: Contacts,
     health: DhtHealth,
     start: Instant,
     timer: Option<SpawnHandle>,
@@ -155,7 +188,8 @@ impl Actor for DiscoveryActor {
     fn started(&mut self, ctx: &mut Self::Context) {
         self.health.hello_address = Some(self.socket.address().into());
         if self.config.sources.rendezvous {
-            self.start_dht(tasks::DHT_RESTART.0, ctx);
+            self.contacts = Contacts::new(std::mem::take(&mut self.deps.contacts));
+            self.start_dht(DHT_RESTART.0, StartBy::Contacts, ctx);
         }
         self.drive(Input::Tick, ctx);
     }
@@ -189,6 +223,8 @@ impl DiscoveryActor {
             Effect::SignRecord { topic, epoch, body } => self.sign(topic, epoch, body, ctx),
             Effect::StartLookup(query, infohash) => self.look(query, infohash, ctx),
             Effect::StartAnnounce(query, infohash) => self.announce(query, infohash, ctx),
+            Effect::ProbeDht => self.probe(ctx),
+            Effect::Show(beacon) => self.sources.iter_mut().for_each(|s| s.show(&beacon)),
             Effect::Send(to, packet) => {
                 // UDP may lose it anyway: the core tries again.
                 if let Err(error) = self.socket.send(to, &packet) {
@@ -208,6 +244,13 @@ impl DiscoveryActor {
         }
     }
 
+    fn overload(&self, count: u64) {
+        for _ in 0..count {
+            let reason = HelloDrop::Overload;
+            self.deps.events.emit(DiscoveryEvent::Dropped { reason });
+        }
+    }
+
     fn ticket(&mut self) -> Ticket {
         self.last_ticket += 1;
         Ticket(self.last_ticket)
@@ -218,122 +261,22 @@ impl StreamHandler<Incoming> for DiscoveryActor {
     fn handle(&mut self, incoming: Incoming, ctx: &mut Self::Context) {
         match incoming {
             Incoming::Datagram(from, packet) => self.drive(Input::Datagram(from, packet), ctx),
-            Incoming::Dropped(count) => {
-                for _ in 0..count {
-                    let reason = HelloDrop::Overload;
-                    self.deps.events.emit(DiscoveryEvent::Dropped { reason });
-                }
-            }
+            Incoming::Dropped(count) => self.overload(count),
         }
     }
 }
 
-impl Handler<Discover> for DiscoveryActor {
-    type Result = Result<(), DiscoverError>;
-
-    fn handle(&mut self, request: Discover, ctx: &mut Self::Context) -> Self::Result {
-        let Discover {
-            topic,
-            peers,
-            cached: _,
-        } = request;
-        self.core.check_room(topic)?;
-        self.drive(Input::Discover { topic, peers }, ctx);
-        Ok(())
-    }
-}
-
-impl Handler<Forget> for DiscoveryActor {
-    type Result = Result<(), Never>;
-
-    fn handle(&mut self, request: Forget, ctx: &mut Self::Context) -> Self::Result {
-        self.drive(Input::Forget(request.topic), ctx);
-        Ok(())
-    }
-}
-
-impl Handler<NeighborCount> for DiscoveryActor {
-    type Result = Result<(), Never>;
-
-    fn handle(&mut self, request: NeighborCount, ctx: &mut Self::Context) -> Self::Result {
-        let NeighborCount { topic, neighbors } = request;
-        self.drive(Input::Neighbors(topic, neighbors), ctx);
-        Ok(())
-    }
-}
-
-impl Handler<SetAddress> for DiscoveryActor {
-    type Result = Result<(), SetAddressError>;
-
-    fn handle(&mut self, request: SetAddress, ctx: &mut Self::Context) -> Self::Result {
-        let got = request.address.relay.as_ref().map_or(0, String::len);
-        let limit = MAX_RELAY_BYTES;
-        if got > limit {
-            return Err(SetAddressError::RelayTooLong { got, limit });
+impl StreamHandler<Found> for DiscoveryActor {
+    fn handle(&mut self, found: Found, ctx: &mut Self::Context) {
+        match found {
+            Found::Sighted(source, seen) => self.drive(Input::Sighted(source, seen), ctx),
+            Found::Gone(instance) => self.drive(Input::Gone(instance), ctx),
+            Found::Dropped(count) => self.overload(count),
         }
-        self.drive(Input::Address(request.address), ctx);
-        Ok(())
     }
-}
 
-impl Handler<Announce> for DiscoveryActor {
-    type Result = ResponseFuture<Result<Announced, AnnounceError>>;
-
-    fn handle(&mut self, request: Announce, ctx: &mut Self::Context) -> Self::Result {
-        let topic = request.topic;
-        let (tx, rx) = oneshot::channel();
-        let ticket = self.ticket();
-        self.announces.insert(ticket, tx);
-        self.drive(Input::AnnounceNow(topic, ticket), ctx);
-        Box::pin(async move {
-            let gone = |_| Err(AnnounceError::NotStored("discovery is stopping".into()));
-            rx.await.unwrap_or_else(gone)
-        })
-    }
-}
-
-impl Handler<Lookup> for DiscoveryActor {
-    type Result = ResponseFuture<Result<LookupStats, LookupError>>;
-
-    fn handle(&mut self, request: Lookup, ctx: &mut Self::Context) -> Self::Result {
-        let topic = request.topic;
-        let (tx, rx) = oneshot::channel();
-        if self.core.knows(topic) {
-            let ticket = self.ticket();
-            self.lookups.insert(ticket, tx);
-            self.drive(Input::LookupNow(topic, ticket), ctx);
-        }
-        Box::pin(async move { rx.await.map_err(|_| LookupError::UnknownTopic(topic)) })
-    }
-}
-
-impl Handler<DhtHealthQuery> for DiscoveryActor {
-    type Result = Result<DhtHealth, Never>;
-
-    fn handle(&mut self, _: DhtHealthQuery, _: &mut Self::Context) -> Self::Result {
-        Ok(self.health)
-    }
-}
-
-impl Handler<Probe> for DiscoveryActor {
-    type Result = Result<(), Never>;
-
-    fn handle(&mut self, _: Probe, _: &mut Self::Context) -> Self::Result {
-        Ok(())
-    }
-}
-
-kukuri_contract::drill!(DiscoveryActor);
-
-impl Handler<Stop> for DiscoveryActor {
-    type Result = Result<(), Never>;
-
-    fn handle(&mut self, _: Stop, ctx: &mut Self::Context) -> Self::Result {
-        self.tasks.abort_all();
-        self.dht = None;
-        ctx.stop();
-        Ok(())
-    }
+    // Without any source there is nobody who could find something.
+    fn finished(&mut self, _: &mut Self::Context) {}
 }
 
 /// Randomness of the operating system.

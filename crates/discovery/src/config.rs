@@ -17,7 +17,9 @@ pub struct Config {
     /// Whether this node answers queries of other DHT nodes.
     pub serve: Serve,
     /// Publish, accept and ask private (RFC 1918) and link-local addresses. Off: they mean
-    /// nothing outside of their network.
+    /// nothing outside of their network. `sources.lan` turns it on too: a local network has hardly
+    /// any other addresses. (Which of its own addresses the transport tells is a setting of gossip:
+    /// `gossip.advertise_private`.)
     pub allow_private: bool,
     /// Which sources of peers are in use.
     pub sources: Sources,
@@ -126,9 +128,15 @@ pub enum Serve {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Sources {
+    /// Peers that were neighbors in an earlier run.
+    pub cache: bool,
     /// Peers that the user names.
     #[serde(rename = "static")]
     pub statics: bool,
+    /// Members on the same local network, found by mDNS and verified by a hello. Off unless asked
+    /// for: whoever is on that network sees that kukuri runs here and for how many topics, though
+    /// not for which. Turns `allow_private` on.
+    pub lan: bool,
     /// BEP5 rendezvous on the Mainline DHT, with the hello exchange.
     pub rendezvous: bool,
 }
@@ -136,7 +144,9 @@ pub struct Sources {
 impl Default for Sources {
     fn default() -> Self {
         Self {
+            cache: true,
             statics: true,
+            lan: false,
             rendezvous: true,
         }
     }

@@ -17,6 +17,13 @@ use crate::error::DiscoveryError;
 
 /// Longest wait for the resolver to answer for one bootstrap name.
 const RESOLVE_TIMEOUT: Duration = Duration::from_secs(5);
+/// Most contacts of an earlier run that are started from. 32: some of them still live, and each
+/// look-up asks all of them while the routing table has fewer nodes.
+const MAX_START: usize = 32;
+/// Most contacts that are handed out to be kept for the next run.
+const MAX_CONTACTS: usize = 64;
+/// Some public address: whether there is a route to the internet. Nothing is sent there.
+const SOMEWHERE: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::new(192, 0, 2, 1), 6881);
 
 /// A running DHT node. The node ends when the last clone is dropped.
 #[derive(Debug, Clone)]
@@ -25,6 +32,15 @@ pub struct DhtNode {
     address: SocketAddrV4,
     lookup_timeout: Duration,
     announce_timeout: Duration,
+}
+
+/// How many DHT nodes answer.
+#[derive(Debug, Clone, Copy)]
+pub struct Replies {
+    /// Nodes that were asked.
+    pub asked: u32,
+    /// Those that answered in time.
+    pub answered: u32,
 }
 
 /// Why there is no DHT node (yet).
@@ -51,21 +67,34 @@ pub enum DhtError {
 }
 
 impl DhtNode {
-    /// Resolves the bootstrap names and starts the node. It asks them at once, and can be queried
-    /// before they have answered.
+    /// Starts the node from the bootstrap nodes and the contacts of an earlier run. It asks them at
+    /// once, and can be queried before they have answered. With contacts the resolver is not waited
+    /// for: then of the bootstrap nodes only those given as IP addresses are used.
     ///
     /// # Errors
     /// No name resolves, or the socket can't be bound.
-    pub async fn start(config: &Config) -> Result<Self, DhtError> {
+    pub async fn start(config: &Config, contacts: &[SocketAddr]) -> Result<Self, DhtError> {
         let names = match config.bootstrap.is_empty() {
             true => DEFAULT_BOOTSTRAP_NODES.map(str::to_owned).to_vec(),
             false => config.bootstrap.clone(),
         };
-        let bootstrap = resolve(&names).await;
+        let bind = config.dht_bind;
+        let contacts = contacts.iter().copied().filter_map(ipv4).take(MAX_START);
+        let mut bootstrap: Vec<_> = contacts.collect();
         if bootstrap.is_empty() {
+            bootstrap = resolve(&names).await;
+        } else {
+            bootstrap.extend(
+                names
+                    .iter()
+                    .filter_map(|name| name.parse::<SocketAddrV4>().ok()),
+            );
+        }
+        if bootstrap.is_empty() {
+            // A resolver that can't be reached is a symptom.
+            check_route(bind, SOMEWHERE)?;
             return Err(DhtError::NoBootstrap { names });
         }
-        let bind = config.dht_bind;
         check_route(bind, bootstrap[0])?;
         let serve = match config.serve {
             Serve::Auto => bind.ip().is_loopback(),
@@ -124,9 +153,24 @@ impl DhtNode {
         }
     }
 
-    /// Nodes in the routing table.
-    pub async fn routing_table(&self) -> usize {
-        self.dht.to_bootstrap().await.len()
+    /// Nodes in the routing table, and some of them to start from next time.
+    pub async fn routing_table(&self) -> (usize, Vec<SocketAddr>) {
+        let nodes = self.dht.to_bootstrap().await;
+        let contacts = nodes.iter().filter_map(|node| node.parse().ok());
+        (nodes.len(), contacts.take(MAX_CONTACTS).collect())
+    }
+
+    /// Asks DHT nodes for an item that nobody has (a BEP44 get: only there does the crate tell how
+    /// many nodes it asked and how many answered).
+    pub async fn count_replies(&self, key: [u8; 32]) -> Option<Replies> {
+        let query = self.dht.get_mutable_detailed(&key, None, None);
+        let outcome = timeout(self.lookup_timeout, query.outcome.recv())
+            .await
+            .ok()?;
+        Some(Replies {
+            asked: outcome.queried,
+            answered: outcome.responded(),
+        })
     }
 
     /// Whether this node answers queries of others.
@@ -139,8 +183,8 @@ impl DhtNode {
 #[derive(Debug)]
 pub struct LocalDht {
     bootstrap: SocketAddrV4,
-    _entry: Option<Dht>,
-    _nodes: Testnet,
+    entry: Option<Dht>,
+    nodes: Testnet,
 }
 
 impl LocalDht {
@@ -162,8 +206,8 @@ impl LocalDht {
                 first.ok_or_else(|| local(io::Error::other("the first node has no address")))?;
             return Ok(Self {
                 bootstrap,
-                _entry: None,
-                _nodes: testnet,
+                entry: None,
+                nodes: testnet,
             });
         }
         // The testnet chooses its ports itself, so the node at the wanted port is an extra one.
@@ -177,9 +221,19 @@ impl LocalDht {
             .map_err(local)?;
         Ok(Self {
             bootstrap: SocketAddrV4::new(Ipv4Addr::LOCALHOST, port),
-            _entry: Some(entry),
-            _nodes: testnet,
+            entry: Some(entry),
+            nodes: testnet,
         })
+    }
+
+    /// Where all its nodes are.
+    pub fn addresses(&self) -> Vec<SocketAddrV4> {
+        let nodes = self.nodes.bootstrap.iter();
+        let entry = self.entry.as_ref().map(|_| self.bootstrap);
+        nodes
+            .filter_map(|node| node.parse().ok())
+            .chain(entry)
+            .collect()
     }
 
     /// The node that others can start from.

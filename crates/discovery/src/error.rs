@@ -31,6 +31,9 @@ pub enum DiscoveryError {
         /// Why.
         source: io::Error,
     },
+    /// The local network can't be used as a source.
+    #[error("can't use mDNS on the local network: {0}; turn discovery.sources.lan off")]
+    Lan(String),
     /// A local DHT can't be started.
     #[error("can't start the local DHT: {0}")]
     LocalDht(#[source] io::Error),

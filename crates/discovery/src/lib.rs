@@ -4,7 +4,8 @@
 //! member announces the UDP port of its hello service under an infohash that only members can
 //! derive and that changes every ten minutes (BEP5). Whoever looks there finds addresses; one
 //! sealed exchange with an address, the *hello*, turns it into a verified endpoint record, for
-//! both sides. `docs/PROTOCOL.md` specifies it; [`core`] is the protocol as a state machine.
+//! both sides. On request, members on one local network find each other by mDNS as well, with the
+//! same exchange. `docs/PROTOCOL.md` specifies it; [`core`] is the protocol as a state machine.
 
 pub mod core;
 
@@ -12,7 +13,9 @@ mod actor;
 mod config;
 mod dht;
 mod error;
+mod lan;
 mod socket;
+mod source;
 
 pub use actor::{Deps, Mainline, Running};
 pub use config::{Config, Serve, Sources};

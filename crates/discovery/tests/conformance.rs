@@ -22,6 +22,7 @@ async fn clauses_of_every_service() {
         identity,
         events: Outlet::new([listener]),
         clock: WallClock::system(),
+        contacts: Vec::new(),
     };
     let running = Mainline::spawn(config, deps).await.unwrap();
     probe(&running.port).await;

@@ -2,107 +2,23 @@
 
 #![allow(clippy::unwrap_used, reason = "a test panics where it fails")]
 
-use std::net::{Ipv4Addr, SocketAddrV4, UdpSocket};
+mod support;
+
+use std::net::UdpSocket;
 
 use kukuri_conformance::{EventLog, MemoryIdentity};
 use kukuri_contract::{
-    AddTopic, Announce, Discover, DiscoveryEvent, DiscoveryPort, EndpointAddr, EndpointId, Factory,
-    Forget, HelloDrop, Lookup, LookupError, Outlet, SetAddress, Source, TopicId, TopicSecret,
+    Announce, DiscoveryEvent, Factory, Forget, HelloDrop, Lookup, LookupError, Outlet, Source,
     Verdict, WallClock,
 };
 use kukuri_discovery::{Config, Deps, DiscoveryError, LocalDht, Mainline};
+use support::{LOOPBACK, Node, Start, address_of, config};
 
-const LOOPBACK: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::LOCALHOST, 0);
-
-struct Node {
-    id: EndpointId,
-    topic: TopicId,
-    port: DiscoveryPort,
-    hello: SocketAddrV4,
-    log: EventLog<DiscoveryEvent>,
-}
-
-/// Starts discovery service number n, with an iroh endpoint that it says is at port 20000 + n.
 async fn node(n: u64, dht: &LocalDht, secret: Option<u8>, tweak: impl FnOnce(&mut Config)) -> Node {
-    let mut config = Config {
-        bootstrap: vec![dht.bootstrap().to_string()],
-        dht_bind: LOOPBACK,
-        hello_bind: LOOPBACK,
-        ..Config::default()
-    };
-    tweak(&mut config);
-    let (id, identity) = MemoryIdentity::spawn(n);
-    let add = AddTopic {
-        name: "test".parse().unwrap(),
-        secret: secret.map(|s| TopicSecret::from_bytes([s; 32])),
-    };
-    let topic = identity.add_topic(add).await.unwrap();
-    let (log, listener) = EventLog::new();
-    let deps = Deps {
-        endpoint: id,
-        identity,
-        events: Outlet::new([listener]),
-        clock: WallClock::system(),
-    };
-    let running = Mainline::spawn(config, deps).await.unwrap();
-    let port = running.port;
-    let address = address_of(n, id);
-    port.set_address(SetAddress { address }).await.unwrap();
-    Node {
-        id,
-        topic,
-        port,
-        hello: running.hello_address,
-        log,
-    }
-}
-
-fn address_of(n: u64, id: EndpointId) -> EndpointAddr {
-    EndpointAddr {
-        id,
-        direct: vec![([127, 0, 0, 1], 20_000 + n as u16).into()],
-        relay: None,
-    }
-}
-
-impl Node {
-    async fn discover(&self) {
-        let topic = self.topic;
-        let peers = Vec::new();
-        let cached = Vec::new();
-        let discover = Discover {
-            topic,
-            peers,
-            cached,
-        };
-        self.port.discover(discover).await.unwrap();
-    }
-
-    async fn finds(&mut self, who: EndpointId) -> (EndpointAddr, Source) {
-        let found = |event| match event {
-            DiscoveryEvent::PeerFound { peer, source, .. } if peer.id == who => {
-                Some((peer, source))
-            }
-            _ => None,
-        };
-        self.log.wait_for("the other node", found).await
-    }
-
-    async fn verdict(&mut self) -> Verdict {
-        let said = |event| match event {
-            DiscoveryEvent::VerdictChanged { verdict, .. } => Some(verdict),
-            _ => None,
-        };
-        self.log.wait_for("a verdict", said).await
-    }
-
-    async fn drops(&mut self, wanted: HelloDrop) {
-        let dropped = |event| match event {
-            DiscoveryEvent::Dropped { reason } if reason == wanted => Some(()),
-            _ => None,
-        };
-        self.log.wait_for(wanted.as_str(), dropped).await;
-    }
+    let mut start = Start::new(config(&[dht.bootstrap()]));
+    tweak(&mut start.config);
+    start.secret = secret;
+    start.node(n).await
 }
 
 #[actix::test]
@@ -181,28 +97,6 @@ async fn a_secret_keeps_others_away() {
 }
 
 #[actix::test]
-async fn nobody_to_ask_has_a_verdict() {
-    let dht = LocalDht::start(1, 0).unwrap();
-    let mut blocked = node(1, &dht, None, |config| {
-        // A socket that nobody reads.
-        let silent = UdpSocket::bind(LOOPBACK).unwrap();
-        config.bootstrap = vec![silent.local_addr().unwrap().to_string()];
-        std::mem::forget(silent);
-        config.first_contact_ms = 500;
-    })
-    .await;
-    blocked.discover().await;
-    assert_eq!(blocked.verdict().await, Verdict::DhtBlocked);
-    let mut unresolved = node(2, &dht, None, |config| {
-        config.bootstrap = vec!["no-such-host.invalid:6881".into()];
-        config.first_contact_ms = 500;
-    })
-    .await;
-    unresolved.discover().await;
-    assert_eq!(unresolved.verdict().await, Verdict::DhtEmptyTable);
-}
-
-#[actix::test]
 async fn unknown_topics_and_taken_ports_are_typed_errors() {
     let dht = LocalDht::start(2, 0).unwrap();
     let node = node(1, &dht, None, |_| {}).await;
@@ -227,6 +121,7 @@ async fn unknown_topics_and_taken_ports_are_typed_errors() {
         identity,
         events: Outlet::new([listener]),
         clock: WallClock::system(),
+        contacts: Vec::new(),
     };
     let taken = Mainline::spawn(config, deps).await.unwrap_err();
     assert!(matches!(taken, DiscoveryError::HelloBind { .. }), "{taken}");

@@ -15,8 +15,8 @@ use asks::Asks;
 use futures_util::stream;
 use kukuri_contract::{
     Broadcast, BroadcastError, Counters, Dial, DialError, EndpointAddr, EndpointKey, Factory,
-    GossipEvent, GossipPort, Join, JoinError, Joined, Leave, Limits, LocalAddress, LocalAddresses,
-    Never, Outlet, Probe, Stop, TopicId,
+    GossipEvent, GossipPort, Join, JoinError, Joined, Lease, Leave, Limits, LocalAddress,
+    LocalAddresses, Never, Outlet, Probe, Stop, TopicId,
 };
 use tokio::sync::{mpsc, watch};
 
@@ -43,6 +43,8 @@ pub struct Deps {
     pub key: EndpointKey,
     /// Who hears the events.
     pub events: Outlet<GossipEvent>,
+    /// The endpoint is closed when it ends, whatever the actor does.
+    pub lease: Lease,
 }
 
 /// A running gossip service.
@@ -104,11 +106,12 @@ impl Factory for IrohGossip {
 
     async fn spawn(config: Config, deps: Deps) -> Result<Running, GossipError> {
         Self::check(&config)?;
-        let Deps { key, events } = deps;
+        let Deps { key, events, lease } = deps;
         let (roster, known) = watch::channel(Roster::default());
         let (questions, mut asked) = mpsc::channel(QUESTIONS);
         let answerer = Answerer::new(&config, known, questions, events.clone());
         let (swarms, mut received) = Swarms::start(&config, &key, answerer).await?;
+        tokio::spawn(swarms.clone().close_with(lease));
         let addresses = swarms.addresses();
         let advertised = addresses.advertised.clone();
         let actor = GossipActor::create(|ctx| {

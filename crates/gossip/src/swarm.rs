@@ -11,7 +11,9 @@ use iroh_gossip::api::{Event, GossipReceiver, GossipSender};
 use iroh_gossip::net::{GOSSIP_ALPN, Gossip};
 use iroh_gossip::proto::TopicId as IrohTopic;
 use iroh_metrics::{MetricsSource, Registry};
-use kukuri_contract::{DialResult, EndpointAddr, EndpointId, EndpointKey, LocalAddresses, TopicId};
+use kukuri_contract::{
+    DialResult, EndpointAddr, EndpointId, EndpointKey, Lease, LocalAddresses, TopicId,
+};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
@@ -227,6 +229,17 @@ impl Swarms {
                 String::new()
             });
         text.trim_end().trim_end_matches("# EOF").to_owned()
+    }
+
+    /// Closes the endpoint when the lease ends: an endpoint that outlives its actor would be taken
+    /// for this node by its neighbors, because it has the same id.
+    pub async fn close_with(self, lease: Lease) {
+        let closed = self.endpoint.closed();
+        tokio::select! {
+            () = lease.ended() => self.close().await,
+            // In good order. Held on to, the endpoint would keep its socket.
+            _ = closed => {}
+        }
     }
 
     /// Leaves all swarms and closes the endpoint.

@@ -6,7 +6,7 @@ use std::net::{Ipv4Addr, UdpSocket};
 use std::time::Duration;
 
 use kukuri_conformance::{EventLog, probe, shutdown};
-use kukuri_contract::{EndpointKey, Factory, Outlet};
+use kukuri_contract::{EndpointKey, Factory, Lease, Outlet};
 use kukuri_gossip::{Config, Deps, IrohGossip};
 
 #[actix::test]
@@ -19,6 +19,7 @@ async fn clauses_of_every_service() {
     let deps = Deps {
         key: EndpointKey::new([1; 32]),
         events: Outlet::new([listener]),
+        lease: Lease::endless(),
     };
     let running = IrohGossip::spawn(config, deps).await.unwrap();
     probe(&running.port).await;

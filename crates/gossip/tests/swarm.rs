@@ -13,7 +13,7 @@ use bytes::Bytes;
 use kukuri_conformance::EventLog;
 use kukuri_contract::{
     Ask, AskError, Broadcast, BroadcastError, CallError, Counters, Dial, DialError, DialResult,
-    EndpointAddr, EndpointId, EndpointKey, Factory, GossipEvent, Join, JoinError, Leave,
+    EndpointAddr, EndpointId, EndpointKey, Factory, GossipEvent, Join, JoinError, Lease, Leave,
     LocalAddress, Outlet,
 };
 use kukuri_gossip::{Config, Deps, GossipError, IrohGossip, MAX_PAYLOAD_BYTES};
@@ -191,6 +191,7 @@ async fn bad_settings_and_taken_ports_are_typed_errors() {
     let deps = Deps {
         key: EndpointKey::new([9; 32]),
         events: Outlet::new([listener]),
+        lease: Lease::endless(),
     };
     let error = IrohGossip::spawn(config, deps).await.unwrap_err();
     assert!(matches!(error, GossipError::Bind { .. }), "{error}");

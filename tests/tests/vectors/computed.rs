@@ -5,6 +5,7 @@ use kukuri_contract::{
     EndpointAddr, Epoch, EpochKeys, SignRequest, TopicId, TopicSecret, UnixMillis,
 };
 use kukuri_discovery::core::hello::{HelloReply, HelloRequest};
+use kukuri_discovery::core::nearby;
 use kukuri_discovery::core::record::{self, NO_MARK};
 use kukuri_identity::core::{derive::TopicKey, keys::Keys};
 use kukuri_identity::format_secret;
@@ -34,6 +35,7 @@ pub fn file() -> Value {
         "hellos_bad": bad::hellos_bad(),
         "posts": posts(),
         "posts_bad": bad::posts_bad(),
+        "lan_tags": lan_tags(),
         "links": links(),
     })
 }
@@ -137,6 +139,18 @@ fn record_vector(topic: TopicId, n: u8, peer: &EndpointAddr, mark: [u8; 16]) -> 
             "bytes": hex(&bytes),
         },
     })
+}
+
+fn lan_tags() -> Value {
+    let instance = [0x1a, 0x2b, 0x3c, 0x4d, 0x5e, 0x6f, 0x70, 0x81];
+    let vector = |(label, secret): (&str, bool)| {
+        let keys = topic_key(secret).epoch_keys(EPOCH);
+        json!({
+            "input": { "topic": label, "epoch": EPOCH.0, "instance": hex(&instance) },
+            "output": { "tag": hex(&nearby::tag(&keys, &instance)) },
+        })
+    };
+    Value::from([("secret", true), ("public", false)].map(vector).to_vec())
 }
 
 pub fn request() -> HelloRequest {

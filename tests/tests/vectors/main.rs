@@ -25,6 +25,7 @@ use kukuri_contract::{
     PostDrop, SignRequest, TopicId, TopicName, UnixMillis,
 };
 use kukuri_discovery::core::hello::{self, HelloReply, HelloRequest, Kind};
+use kukuri_discovery::core::nearby;
 use kukuri_discovery::core::record::Record;
 use kukuri_identity::parse_secret;
 use serde_json::Value;
@@ -294,5 +295,14 @@ fn links() {
             let signature = signature.as_bytes().into();
             key.verify_strict(&preimage, &signature).unwrap();
         }
+    }
+}
+
+#[test]
+fn tags_of_the_local_network() {
+    for (input, output) in vectors("lan_tags") {
+        let epoch = Epoch(input["epoch"].as_u64().unwrap());
+        let tag = nearby::tag(&keys(&input["topic"], epoch), &array(&input["instance"]));
+        assert_eq!(hex(&tag), output["tag"]);
     }
 }

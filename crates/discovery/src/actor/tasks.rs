@@ -1,7 +1,8 @@
 //! What the actor starts and does not wait for: requests to identity, queries of the DHT, and the
 //! DHT node itself. Each brings its end back as an input of the core.
 
-use std::time::Duration;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
 
 use actix::{ActorFutureExt, AsyncContext, Context, Handler, Message, WrapFuture};
 use futures_util::StreamExt;
@@ -10,16 +11,75 @@ use kukuri_contract::{
 };
 
 use super::DiscoveryActor;
-use crate::core::{DhtState, Input, QueryId};
-use crate::dht::{DhtError, DhtNode};
+use crate::core::{DhtState, Entropy, FILLED, Input, QueryId};
+use crate::dht::{DhtError, DhtNode, Replies};
 
 /// Pause before identity is asked again for something that it did not answer.
 const IDENTITY_PAUSE: Duration = Duration::from_secs(1);
 /// First and longest pause before the DHT node is started again.
 pub(super) const DHT_RESTART: (Duration, Duration) =
-    (Duration::from_secs(2), Duration::from_secs(60));
+    (Duration::from_secs(2), Duration::from_secs(30));
 /// How often the routing table is counted: often while it fills, then rarely.
 const TABLE_POLL: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(5));
+
+/// A DHT node that started from contacts of an earlier run, of which none answers for so long, is
+/// started anew from the bootstrap names. First and longest; it doubles each time.
+const STALE_CONTACTS: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(60));
+/// Shortest time between two [`DiscoveryEvent::DhtContacts`].
+const TELL_CONTACTS: Duration = Duration::from_secs(5 * 60);
+
+/// What the DHT node starts from.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum StartBy {
+    /// DHT nodes of an earlier run, if there are some.
+    Contacts,
+    /// The bootstrap names.
+    Names,
+}
+
+/// DHT nodes to start from, and those that are told to be kept for the next run.
+#[derive(Debug, Default)]
+pub(super) struct Contacts {
+    /// Of an earlier run.
+    kept: Vec<SocketAddr>,
+    /// When the DHT node started from them; `None` if it did from the bootstrap names.
+    started: Option<Instant>,
+    /// How often none of them has answered.
+    stale: u32,
+    told: Vec<SocketAddr>,
+    told_at: Option<Instant>,
+}
+
+impl Contacts {
+    /// Those of an earlier run.
+    pub(super) fn new(kept: Vec<SocketAddr>) -> Self {
+        Self {
+            kept,
+            ..Self::default()
+        }
+    }
+
+    /// Whether none has answered, for long enough.
+    fn are_stale(&self) -> bool {
+        let patience = STALE_CONTACTS.0 * 2u32.saturating_pow(self.stale.min(16));
+        let limit = patience.min(STALE_CONTACTS.1);
+        self.started.is_some_and(|at| at.elapsed() >= limit)
+    }
+
+    /// Whether these are to be told now: the table has filled (one bucket of BEP5, or as far as it
+    /// gets), they are others than last time, and that was long enough ago.
+    fn news(&mut self, mut nodes: Vec<SocketAddr>, settled: bool) -> Option<Vec<SocketAddr>> {
+        nodes.sort_unstable();
+        let filled = nodes.len() >= FILLED || (settled && !nodes.is_empty());
+        let soon = self.told_at.is_some_and(|at| at.elapsed() < TELL_CONTACTS);
+        if !filled || soon || nodes == self.told {
+            return None;
+        }
+        self.told_at = Some(Instant::now());
+        self.told.clone_from(&nodes);
+        Some(nodes)
+    }
+}
 
 /// An input for the core that a task of the actor brings.
 #[derive(Debug, Message)]
@@ -126,9 +186,30 @@ impl DiscoveryActor {
 
     // --- the DHT node ---
 
-    pub(super) fn start_dht(&mut self, pause: Duration, ctx: &mut Context<Self>) {
+    pub(super) fn probe(&mut self, ctx: &mut Context<Self>) {
+        let me = ctx.address();
+        let Some(dht) = self.dht.clone() else {
+            return;
+        };
+        let mut key = [0; 32];
+        self.rng.fill(&mut key);
+        self.tasks.spawn(async move {
+            if let Some(Replies { asked, answered }) = dht.count_replies(key).await {
+                me.do_send(Fed(Input::DhtReplies { asked, answered }));
+            }
+        });
+    }
+
+    /// Starts the DHT node, from the contacts or from the bootstrap names, and tries again for as
+    /// long as it takes: there may be no network yet.
+    pub(super) fn start_dht(&mut self, pause: Duration, by: StartBy, ctx: &mut Context<Self>) {
         let config = self.config.clone();
-        let started = async move { DhtNode::start(&config).await };
+        let contacts = match by {
+            StartBy::Contacts => self.contacts.kept.clone(),
+            StartBy::Names => Vec::new(),
+        };
+        self.contacts.started = (!contacts.is_empty()).then(Instant::now);
+        let started = async move { DhtNode::start(&config, &contacts).await };
         let then = started.into_actor(self).map(move |started, actor, ctx| {
             let state = match started {
                 Ok(dht) => {
@@ -140,11 +221,14 @@ impl DiscoveryActor {
                 Err(error) => {
                     tracing::info!(%error, retry_in = ?pause, "no DHT node yet");
                     let again = (pause * 2).min(DHT_RESTART.1);
-                    ctx.run_later(pause, move |actor, ctx| actor.start_dht(again, ctx));
-                    match error {
-                        DhtError::NoIpv4(_) => DhtState::NoIpv4,
-                        _ => DhtState::NoBootstrap,
-                    }
+                    let (state, by) = match error {
+                        DhtError::NoIpv4(_) => (DhtState::NoIpv4, by),
+                        // The contacts may answer by now.
+                        DhtError::NoBootstrap { .. } => (DhtState::NoBootstrap, StartBy::Contacts),
+                        _ => (DhtState::NoBootstrap, by),
+                    };
+                    ctx.run_later(pause, move |actor, ctx| actor.start_dht(again, by, ctx));
+                    state
                 }
             };
             actor.drive(Input::Dht(state), ctx);
@@ -157,7 +241,15 @@ impl DiscoveryActor {
             return;
         };
         let counted = async move { (dht.routing_table().await, dht.serves().await) };
-        let then = counted.into_actor(self).map(|(nodes, serves), actor, ctx| {
+        let then = counted.into_actor(self).map(|(table, serves), actor, ctx| {
+            let (nodes, contacts) = table;
+            if nodes == 0 && actor.contacts.are_stale() {
+                actor.contacts.stale += 1;
+                actor.dht = None;
+                actor.drive(Input::Dht(DhtState::Starting), ctx);
+                actor.start_dht(DHT_RESTART.0, StartBy::Names, ctx);
+                return;
+            }
             let known = actor.health.routing_table;
             let changed = known != Some(nodes) || actor.health.serves != serves;
             actor.health.routing_table = Some(nodes);
@@ -167,6 +259,9 @@ impl DiscoveryActor {
                 actor.drive(Input::Dht(DhtState::Up { routing_table }), ctx);
                 let health = DiscoveryEvent::DhtHealthChanged(actor.health);
                 actor.deps.events.emit(health);
+            }
+            if let Some(nodes) = actor.contacts.news(contacts, !changed) {
+                actor.deps.events.emit(DiscoveryEvent::DhtContacts(nodes));
             }
             // It still fills, or it does not grow any more.
             let pause = if changed { TABLE_POLL.0 } else { TABLE_POLL.1 };

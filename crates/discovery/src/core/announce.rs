@@ -22,6 +22,10 @@ const CROWD: u64 = 10;
 /// Not for longer: the put waits for the end of the look-up on the same infohash anyway.
 pub const NEWCOMER_PAUSE: Duration = Duration::from_millis(40);
 
+/// Pause after an announcement that failed; it doubles with each failure in a row, up to the usual
+/// interval. Long enough for a budget of ten a minute, short enough for a network that comes back.
+const FAILED_PAUSE: Duration = Duration::from_secs(30);
+
 /// The announcements of one topic.
 #[derive(Debug, Default)]
 pub struct Announcer {
@@ -31,6 +35,8 @@ pub struct Announcer {
     under_way: Option<UnderWay>,
     due: Option<Duration>,
     last: Option<Duration>,
+    /// Announcements in a row that nobody has acknowledged.
+    failed: u32,
 }
 
 #[derive(Debug)]
@@ -63,14 +69,25 @@ impl Announcer {
         }
     }
 
-    /// Plans the next one, at the own place in the interval.
+    /// Announces at once what has failed before: the DHT is in reach now.
+    pub fn plan_again(&mut self, now: Duration) {
+        if self.failed > 0 && self.under_way.is_none() {
+            self.due = Some(now + NEWCOMER_PAUSE);
+        }
+    }
+
+    /// Plans the next one: at the own place in the interval, or earlier if this one has failed.
     pub fn plan_next(&mut self, me: EndpointId, members: u64, now: Now, config: &Config) {
         let interval_s = config
             .reannounce_s
             .max(members.saturating_mul(config.reannounce_per_member_s))
             .max(1);
         let wait = wait_for_place(me, interval_s * 1000, now.unix);
-        self.due = Some(now.mono + Duration::from_millis(wait));
+        let mut wait = Duration::from_millis(wait);
+        if let Some(doublings) = self.failed.checked_sub(1) {
+            wait = wait.min(FAILED_PAUSE.saturating_mul(2u32.saturating_pow(doublings)));
+        }
+        self.due = Some(now.mono + wait);
     }
 
     /// Whether a look-up or a retry is under way.
@@ -143,6 +160,10 @@ impl Announcer {
         let took = now - under_way.started;
         self.under_way = None;
         self.last = Some(now);
+        self.failed = match result {
+            AnnounceResult::Stored => 0,
+            _ => self.failed.saturating_add(1),
+        };
         Some(TryEnd::Over { result, took })
     }
 
@@ -206,6 +227,35 @@ mod tests {
         let result = FAILED;
         assert_eq!(end, Some(TryEnd::Over { result, took }));
         assert!(!announcer.busy());
+    }
+
+    #[test]
+    fn a_failed_one_comes_again_soon_then_ever_later() {
+        let config = Config {
+            announce_retries: 0,
+            ..Config::default()
+        };
+        let (me, mut rng) = (EndpointId::from_bytes([1; 32]), Seeded(1));
+        let mut announcer = Announcer::default();
+        let mut now = Now {
+            mono: Duration::ZERO,
+            unix: NOW,
+        };
+        let mut round = |result| {
+            let query = QueryId(1);
+            announcer
+                .start(query, 0, now.mono, &mut rng, &config)
+                .unwrap();
+            announcer.try_ended(query, result, now.mono, &mut rng, &config);
+            announcer.plan_next(me, 1, now, &config);
+            let wait = announcer.next_wake().unwrap() - now.mono;
+            now.mono += wait;
+            wait.as_secs()
+        };
+        assert_eq!([FAILED; 3].map(&mut round), [30, 60, 120]);
+        assert!((150..450).contains(&round(FAILED)), "the usual interval");
+        assert!((150..450).contains(&round(STORED)));
+        assert_eq!(round(FAILED), 30);
     }
 
     #[test]

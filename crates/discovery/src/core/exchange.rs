@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::net::SocketAddrV4;
 use std::time::Duration;
 
-use kukuri_contract::{Epoch, TopicId};
+use kukuri_contract::{Epoch, Source, TopicId};
 
 use super::hello::RequestId;
 use crate::config::Config;
@@ -23,6 +23,8 @@ pub struct Pending {
     pub topic: TopicId,
     /// The epoch whose keys it uses.
     pub epoch: Epoch,
+    /// How the address was found.
+    pub source: Source,
     /// Who was asked.
     pub to: SocketAddrV4,
     /// The same in every try.
@@ -98,6 +100,7 @@ impl Exchange {
         &mut self,
         topic: TopicId,
         epoch: Epoch,
+        source: Source,
         to: SocketAddrV4,
         id: RequestId,
         now: Duration,
@@ -105,6 +108,7 @@ impl Exchange {
         self.pending.push(Pending {
             topic,
             epoch,
+            source,
             to,
             id,
             first_sent: now,
@@ -219,7 +223,7 @@ mod tests {
         let mut rests = Vec::new();
         for _ in 0..8 {
             assert!(exchange.may_ask(T, address(), now));
-            exchange.begin(T, Epoch(1), address(), [7; 16], now);
+            exchange.begin(T, Epoch(1), Source::Lan, address(), [7; 16], now);
             let mut sent = 1;
             loop {
                 now = exchange.next_wake().unwrap();
@@ -243,7 +247,7 @@ mod tests {
     #[test]
     fn an_answer_ends_it_and_clears_failures() {
         let mut exchange = Exchange::new(&Config::default());
-        exchange.begin(T, Epoch(1), address(), [7; 16], MS);
+        exchange.begin(T, Epoch(1), Source::Lan, address(), [7; 16], MS);
         assert!(!exchange.may_ask(T, address(), MS));
         exchange.answered(&[7; 16], 2 * MS);
         assert_eq!(exchange.next_wake(), None);

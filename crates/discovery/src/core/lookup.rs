@@ -1,4 +1,4 @@
-//! One query of the rendezvous: which of its entries get a hello, and in which order.
+//! One query of the rendezvous, or one sighting of another source: which of its entries get a hello, and in which order.
 //!
 //! Entries are claims: anybody can announce anything. So a look-up asks a bounded number, few per
 //! address and subnet, and those that several DHT nodes returned before those that one did.
@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::time::Duration;
 
-use kukuri_contract::{Epoch, LookupStats, TopicId};
+use kukuri_contract::{Epoch, LookupStats, Source, TopicId};
 
 use super::Ticket;
 use super::address::subnet;
@@ -23,6 +23,8 @@ pub struct Lookup {
     pub topic: TopicId,
     /// The epoch whose rendezvous is asked; its hellos use the same.
     pub epoch: Epoch,
+    /// Where its entries come from.
+    pub source: Source,
     /// Who waits for its end.
     pub tickets: Vec<Ticket>,
     started: Duration,
@@ -38,10 +40,11 @@ pub struct Lookup {
 
 impl Lookup {
     /// A query that starts now.
-    pub fn new(topic: TopicId, epoch: Epoch, now: Duration) -> Self {
+    pub fn new(topic: TopicId, epoch: Epoch, source: Source, now: Duration) -> Self {
         Self {
             topic,
             epoch,
+            source,
             tickets: Vec::new(),
             started: now,
             ended: None,
@@ -151,7 +154,7 @@ mod tests {
     const T: TopicId = TopicId::from_bytes([1; 32]);
 
     fn lookup() -> Lookup {
-        Lookup::new(T, Epoch(1), Duration::ZERO)
+        Lookup::new(T, Epoch(1), Source::Rendezvous, Duration::ZERO)
     }
 
     fn at(ip: [u8; 4], port: u16) -> SocketAddrV4 {

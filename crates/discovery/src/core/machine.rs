@@ -1,10 +1,12 @@
 //! The parts tied together: `handle(input, now) -> effects`.
 //!
 //! This file has the inputs and the clockwork; `seek.rs` has what goes to the DHT (look-ups and
-//! announcements), `greet.rs` what goes over the hello socket.
+//! announcements), `greet.rs` what goes over the hello socket, `sight.rs` what comes without the
+//! DHT.
 
 mod greet;
 mod seek;
+mod sight;
 #[cfg(test)]
 mod tests;
 
@@ -14,16 +16,17 @@ use std::time::Duration;
 
 use kukuri_contract::{
     AnnounceError, DiscoverError, DiscoveryEvent, EndpointAddr, EndpointId, Epoch, HelloDrop,
-    LookupStats, Source, TopicId,
+    LookupStats, TopicId,
 };
 
 use super::address::Policy;
 use super::exchange::Exchange;
 use super::guard::{RateLimit, ReplayCache};
 use super::lookup::Lookup;
+use super::nearby::{Instance, Seen, Tag};
 use super::record::{FRESH_MS, finish};
 use super::topic::Topic;
-use super::verdict::Clocks;
+use super::verdict::{Clocks, Replies};
 use super::{DhtState, Effect, Entropy, Input, Me, Now, QueryId};
 use crate::config::Config;
 
@@ -40,6 +43,11 @@ const SUSPECTS: u32 = 6000;
 const VALID_PER_ENDPOINT: u32 = 60;
 /// Window of both limits.
 const RATE_WINDOW: Duration = Duration::from_secs(60);
+/// Sightings that are looked at per [`RATE_WINDOW`]: all beacons of a large network once.
+const SIGHTINGS: u32 = 256;
+/// Shortest time between two beacons: mDNS sends a record at most once a second (RFC 6762, section
+/// 6), and a node that joins many topics needs one for all of them.
+const SHOW_PAUSE: Duration = Duration::from_secs(1);
 /// Keys that each limit remembers.
 const RATE_KEYS: usize = 4096;
 
@@ -65,7 +73,18 @@ pub struct Core {
     bad_packets: RateLimit<IpAddr>,
     suspects: RateLimit<()>,
     valid_hellos: RateLimit<EndpointId>,
+    sightings: RateLimit<()>,
     clocks: Clocks,
+    replies: Replies,
+    /// The name of this node's beacon, once there is one.
+    instance: Option<Instance>,
+    /// What the other sources show now.
+    shown: Vec<Tag>,
+    /// Before this time nothing else is shown.
+    next_show: Duration,
+    /// There is something else to show.
+    show_due: bool,
+    seen: Seen,
     last_query: u64,
     out: Vec<Effect>,
 }
@@ -75,7 +94,8 @@ impl Core {
     pub fn new(config: Config, me: Me) -> Self {
         let policy = Policy {
             loopback: me.hello.ip().is_loopback(),
-            private: config.allow_private,
+            // On a local network nearly all addresses are private.
+            private: config.allow_private || config.sources.lan,
         };
         Self {
             exchange: Exchange::new(&config),
@@ -93,7 +113,14 @@ impl Core {
             bad_packets: RateLimit::new(BAD_PER_IP, RATE_WINDOW, RATE_KEYS),
             suspects: RateLimit::new(SUSPECTS, RATE_WINDOW, 1),
             valid_hellos: RateLimit::new(VALID_PER_ENDPOINT, RATE_WINDOW, RATE_KEYS),
+            sightings: RateLimit::new(SIGHTINGS, RATE_WINDOW, 1),
             clocks: Clocks::default(),
+            replies: Replies::default(),
+            instance: None,
+            shown: Vec::new(),
+            next_show: Duration::ZERO,
+            show_due: false,
+            seen: Seen::default(),
             last_query: 0,
             out: Vec::new(),
             config,
@@ -120,15 +147,15 @@ impl Core {
     /// Takes in what happened and what time it is; gives out what must be done.
     pub fn handle(&mut self, input: Input, now: Now, rng: &mut impl Entropy) -> Vec<Effect> {
         match input {
-            Input::Discover { topic, peers } => self.discover(topic, peers, now),
+            Input::Discover {
+                topic,
+                peers,
+                cached,
+            } => self.discover(topic, peers, cached, now),
             Input::Forget(topic) => self.forget(topic, now),
             Input::Neighbors(topic, neighbors) => self.neighbors(topic, neighbors, now),
             Input::Address(address) => self.set_address(address),
-            Input::Keys(topic, epoch, keys) => {
-                if let Some(topic) = self.topics.get_mut(&topic) {
-                    topic.put_keys(epoch, keys);
-                }
-            }
+            Input::Keys(topic, epoch, keys) => self.put_keys(topic, epoch, keys, now),
             Input::Signed {
                 topic,
                 body,
@@ -148,6 +175,9 @@ impl Core {
                     topic.sign_again();
                 }
             }
+            Input::DhtReplies { asked, answered } => self.replies.heard(asked, answered),
+            Input::Sighted(source, sighting) => self.sighted(source, sighting, now),
+            Input::Gone(instance) => self.seen.gone(&instance),
             Input::Dht(state) => self.dht_changed(state, now),
             Input::Entries(query, entries) => self.entries(query, &entries, now),
             Input::LookupEnded(query) => self.lookup_ended(query, now, rng),
@@ -160,7 +190,10 @@ impl Core {
                     self.out.push(Effect::AnswerAnnounce(ticket, unknown));
                 }
             },
-            Input::LookupNow(topic, ticket) => self.look(topic, Some(ticket), now),
+            Input::LookupNow(topic, ticket) => {
+                self.ask_sighted(topic, None, now);
+                self.look(topic, Some(ticket), now);
+            }
             Input::Tick => {}
         }
         self.pump(now, rng);
@@ -176,9 +209,11 @@ impl Core {
             let lookup = topic.next_lookup.filter(|_| self.dht_is_up());
             let announce = topic.announcer.next_wake().filter(|_| self.dht_is_up());
             let verdict = verdict.map(|since| since + self.first_contact());
-            [lookup, announce, verdict]
+            let given = topic.given.next_wake();
+            [lookup, announce, verdict, given, self.probe_due(topic)]
         });
-        let wakes = topics.chain([self.exchange.next_wake()]).flatten();
+        let show = self.show_due.then_some(self.next_show);
+        let wakes = topics.chain([self.exchange.next_wake(), show]).flatten();
         wakes
             .min()
             .unwrap_or(Duration::MAX)
@@ -186,27 +221,6 @@ impl Core {
     }
 
     // --- inputs ---
-
-    fn discover(&mut self, id: TopicId, peers: Vec<EndpointAddr>, now: Now) {
-        let topic = self.topics.entry(id).or_insert_with(|| {
-            let mut topic = Topic::new(id, now.mono);
-            topic.announcer.plan_first(now.mono);
-            topic
-        });
-        if !self.config.sources.statics {
-            return;
-        }
-        for peer in peers {
-            if peer.id != self.me.endpoint && topic.tell(peer.id, Source::Static, false, now.mono) {
-                self.out.push(Effect::Emit(DiscoveryEvent::PeerFound {
-                    topic: id,
-                    peer,
-                    source: Source::Static,
-                    after: now.mono - topic.opened,
-                }));
-            }
-        }
-    }
 
     fn forget(&mut self, id: TopicId, now: Now) {
         let Some(topic) = self.topics.remove(&id) else {
@@ -251,6 +265,9 @@ impl Core {
     fn pump(&mut self, now: Now, rng: &mut impl Entropy) {
         self.fetch_keys(now);
         self.sign_records(now);
+        self.show(now, rng);
+        self.tell_again(now, rng);
+        self.probe_dht(now);
         self.start_due_lookups(now);
         self.start_due_announcements(now, rng);
         self.resend_hellos(now, rng);
@@ -294,7 +311,9 @@ impl Core {
             if now.mono < since + first_contact && !at_once {
                 continue;
             }
-            let verdict = topic.evidence.verdict(self.dht, &self.clocks);
+            let verdict = topic
+                .evidence
+                .verdict(self.dht, &self.clocks, &self.replies);
             if topic.verdict != Some(verdict) {
                 topic.verdict = Some(verdict);
                 let topic = *id;

@@ -4,18 +4,22 @@
 //! the time and the randomness in, and carries the [`Effect`]s out, so that every rule can be
 //! tested, and thousands of nodes simulated, on a virtual clock.
 //!
-//! Read top-down: [`machine`] ties the parts together. [`topic`] is what is known of one topic;
+//! Read top-down: [`machine`] ties the parts together. [`topic`] is what is known of one topic,
+//! [`given`] its peers that need no looking; [`nearby`] is what other sources show and see;
 //! [`lookup`] picks the entries of one query that get a hello; [`exchange`] has the hellos under
 //! way; [`announce`] is the schedule and budget of writes; [`verdict`] says what came of it all.
 //! [`record`] and [`hello`] are the wire formats of `docs/PROTOCOL.md`.
 
 pub mod address;
 pub mod announce;
+pub mod backoff;
 pub mod exchange;
+pub mod given;
 pub mod guard;
 pub mod hello;
 pub mod lookup;
 pub mod machine;
+pub mod nearby;
 pub mod record;
 #[cfg(test)]
 pub mod testing;
@@ -27,10 +31,12 @@ use std::time::Duration;
 
 use kukuri_contract::{
     AnnounceError, AnnounceResult, Announced, DiscoveryEvent, EndpointAddr, EndpointId, Epoch,
-    EpochKeys, InfoHash, LookupStats, Signature, TopicId, UnixMillis,
+    EpochKeys, InfoHash, LookupStats, Signature, Source, TopicId, UnixMillis,
 };
 
 pub use machine::Core;
+
+use nearby::{Beacon, Instance, Sighting};
 
 /// The time as the shell tells it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,6 +68,9 @@ pub trait Entropy {
     }
 }
 
+/// The routing table counts as filled with as many nodes as one bucket of Kademlia holds (BEP5: 8).
+pub const FILLED: usize = 8;
+
 /// Names one DHT query from its start to its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct QueryId(pub u64);
@@ -91,12 +100,14 @@ pub enum DhtState {
 /// What happens to the core.
 #[derive(Debug)]
 pub enum Input {
-    /// Start discovery of a topic, or add static peers to a running one.
+    /// Start discovery of a topic, or add peers to a running one.
     Discover {
         /// The topic.
         topic: TopicId,
         /// Static peers.
         peers: Vec<EndpointAddr>,
+        /// Peers of an earlier run.
+        cached: Vec<EndpointAddr>,
     },
     /// End discovery of a topic.
     Forget(TopicId),
@@ -121,6 +132,17 @@ pub enum Input {
     NotSigned(TopicId),
     /// There is a DHT node here, or not.
     Dht(DhtState),
+    /// What came of [`Effect::ProbeDht`].
+    DhtReplies {
+        /// DHT nodes that were asked.
+        asked: u32,
+        /// Those that answered in time.
+        answered: u32,
+    },
+    /// A source other than the DHT sees a beacon: new, or with something new.
+    Sighted(Source, Sighting),
+    /// A beacon is shown no more.
+    Gone(Instance),
     /// A look-up has brought entries: one reply of one DHT node.
     Entries(QueryId, Vec<SocketAddrV4>),
     /// A look-up has ended.
@@ -155,6 +177,10 @@ pub enum Effect {
     StartLookup(QueryId, InfoHash),
     /// Announce the hello port under an infohash.
     StartAnnounce(QueryId, InfoHash),
+    /// Count how many DHT nodes answer, as [`Input::DhtReplies`].
+    ProbeDht,
+    /// Have the sources other than the DHT show this, in place of what they show now.
+    Show(Beacon),
     /// Send a datagram from the hello socket.
     Send(SocketAddrV4, Vec<u8>),
     /// Tell the listeners.

@@ -5,10 +5,13 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use kukuri_contract::{
-    EndpointAddr, EndpointId, Epoch, EpochKeys, Source, TopicId, UnixMillis, Verdict,
+    DiscoveryEvent, EndpointAddr, EndpointId, Epoch, EpochKeys, Source, TopicId, UnixMillis,
+    Verdict,
 };
 
 use super::announce::Announcer;
+use super::backoff::Backoff;
+use super::given::Given;
 use super::record::{FRESH_MS, NO_MARK, Record, body};
 use super::verdict::Evidence;
 use super::{Entropy, Now, Ticket};
@@ -42,6 +45,8 @@ pub struct Topic {
     pub next_lookup: Option<Duration>,
     /// Who waits for a look-up that could not start yet.
     pub lookup_tickets: Vec<Ticket>,
+    /// Peers known without looking.
+    pub given: Given,
     /// The announcements.
     pub announcer: Announcer,
     /// What was seen since the search began.
@@ -53,7 +58,7 @@ pub struct Topic {
     own: OwnRecord,
     members: HashMap<EndpointId, Record>,
     told: HashMap<(EndpointId, Source), Duration>,
-    pauses: u32,
+    backoff: Backoff,
 }
 
 /// The own record of a topic.
@@ -70,6 +75,8 @@ struct OwnRecord {
 impl Topic {
     /// A topic whose discovery begins now.
     pub fn new(id: TopicId, now: Duration) -> Self {
+        let mut given = Given::default();
+        given.alone(now);
         Self {
             id,
             opened: now,
@@ -77,6 +84,7 @@ impl Topic {
             alone_since: Some(now),
             next_lookup: Some(now),
             lookup_tickets: Vec::new(),
+            given,
             announcer: Announcer::default(),
             evidence: Evidence::default(),
             verdict: None,
@@ -85,7 +93,7 @@ impl Topic {
             own: OwnRecord::default(),
             members: HashMap::new(),
             told: HashMap::new(),
-            pauses: 0,
+            backoff: Backoff::default(),
         }
     }
 
@@ -218,6 +226,16 @@ impl Topic {
         true
     }
 
+    /// Says that a peer was found.
+    pub fn found(&self, peer: EndpointAddr, source: Source, now: Duration) -> DiscoveryEvent {
+        DiscoveryEvent::PeerFound {
+            topic: self.id,
+            peer,
+            source,
+            after: now - self.opened,
+        }
+    }
+
     /// The freshest records of members other than `asker`, to be handed on.
     pub fn members_for(&self, asker: EndpointId, now: UnixMillis) -> Vec<Vec<u8>> {
         let mut fresh: Vec<_> = self
@@ -257,6 +275,7 @@ impl Topic {
             (0, _) => {
                 self.alone_since = None;
                 self.next_lookup = None;
+                self.given.rest();
                 self.verdict = None;
                 false
             }
@@ -267,26 +286,20 @@ impl Topic {
     fn search_again(&mut self, now: Duration) {
         self.alone_since = Some(now);
         self.next_lookup = Some(now);
-        self.pauses = 0;
+        self.backoff.reset();
+        self.given.alone(now);
         self.evidence = Evidence {
             announced: self.evidence.announced,
             ..Evidence::default()
         };
     }
 
-    /// Plans the next look-up of a lonely node after one has ended: 0.5, 1, 2, 4 ... 30 s, with
-    /// jitter of a quarter either way.
+    /// Plans the next look-up of a lonely node after one has ended.
     pub fn plan_lookup(&mut self, now: Duration, rng: &mut impl Entropy, config: &Config) {
         if self.neighbors > 0 {
             return;
         }
-        let pause = config
-            .lookup_pause_min_ms
-            .saturating_mul(1u64.checked_shl(self.pauses).unwrap_or(u64::MAX))
-            .min(config.lookup_pause_max_ms);
-        self.pauses = (self.pauses + 1).min(32);
-        let jittered = pause - pause / 4 + rng.below(pause / 2 + 1);
-        self.next_lookup = Some(now + Duration::from_millis(jittered));
+        self.next_lookup = Some(now + self.backoff.next(rng, config));
     }
 }
 
@@ -298,7 +311,7 @@ pub fn prefer_ip(peer: &mut EndpointAddr, ip: IpAddr) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::testing::{NOW, Seeded, TOPIC, keys, peer, signed_record};
+    use crate::core::testing::{NOW, TOPIC, keys, peer, signed_record};
 
     fn now(s: u64) -> Now {
         Now {
@@ -369,24 +382,5 @@ mod tests {
         assert!(topic.keys(Epoch(99)).is_none(), "nobody asked for it");
         assert_eq!(topic.missing_keys(Epoch(11)), [Epoch(13)]);
         assert!(topic.keys(Epoch(8)).is_none());
-    }
-
-    #[test]
-    fn pauses_grow_to_the_cap() {
-        let config = Config::default();
-        let mut topic = Topic::new(TOPIC, Duration::ZERO);
-        let pauses: Vec<u128> = (0..40)
-            .map(|_| {
-                topic.plan_lookup(Duration::ZERO, &mut Seeded(3), &config);
-                topic.next_lookup.unwrap().as_millis()
-            })
-            .collect();
-        for (n, base) in [500, 1000, 2000, 4000, 8000, 16_000, 30_000, 30_000]
-            .iter()
-            .enumerate()
-        {
-            assert!(pauses[n] >= base * 3 / 4 && pauses[n] <= base * 5 / 4 + 1);
-        }
-        assert!(pauses[39] <= 37_501);
     }
 }

@@ -1,6 +1,7 @@
 //! What came of looking: from the evidence to one typed outcome.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use kukuri_contract::{EndpointId, UnixMillis, Verdict};
 
@@ -13,6 +14,14 @@ const MIN_CLOCKS: usize = 3;
 /// The own clock is blamed when half of the members differ by more than this.
 const SKEW_MS: i64 = 60_000;
 
+/// Pause between two counts of the DHT nodes that answer; a count costs one look-up.
+const PROBE_PAUSE: Duration = Duration::from_secs(30);
+/// So many DHT nodes must have been asked before their silence says something: one bucket (BEP5: 8).
+const MIN_ASKED: u32 = 8;
+/// The DHT is throttled where at most one in so many nodes answers. 4: behind some clouds and home
+/// routers three of four replies are lost; on the live DHT about half of the nodes answer.
+const THROTTLED: u32 = 4;
+
 /// What was seen while looking for a topic's peers.
 #[derive(Debug, Default)]
 pub struct Evidence {
@@ -24,13 +33,14 @@ pub struct Evidence {
     pub announced: bool,
     /// The last announcement failed.
     pub announce_failed: bool,
-    /// Members found since the search began.
+    /// Members found since the search began, by their own or other members' word. Peers that the
+    /// user or an earlier run gave don't count: they may be long gone.
     pub found: u64,
 }
 
 impl Evidence {
     /// The outcome for a node without neighbors, after the time for a first contact.
-    pub fn verdict(&self, dht: DhtState, clocks: &Clocks) -> Verdict {
+    pub fn verdict(&self, dht: DhtState, clocks: &Clocks, replies: &Replies) -> Verdict {
         if clocks.skewed() {
             return Verdict::ClockSkewed;
         }
@@ -41,9 +51,46 @@ impl Evidence {
             DhtState::NoIpv4 => Verdict::NoIpv4,
             DhtState::NoBootstrap | DhtState::Starting => Verdict::DhtEmptyTable,
             DhtState::Up { routing_table: 0 } => Verdict::DhtBlocked,
+            DhtState::Up { .. } if replies.lost() => Verdict::DhtThrottled,
             DhtState::Up { .. } if self.announce_failed && !self.announced => Verdict::DhtThrottled,
             DhtState::Up { .. } | DhtState::Off => Verdict::Alone,
         }
+    }
+}
+
+/// Whether DHT nodes are heard: counted by asking some for a thing that nobody has. A look-up of
+/// the rendezvous can't tell: nobody there and no reply look the same.
+#[derive(Debug, Default)]
+pub struct Replies {
+    last: Option<(u32, u32)>,
+    next_probe: Duration,
+}
+
+impl Replies {
+    /// When to count again.
+    pub fn next_probe(&self) -> Duration {
+        self.next_probe
+    }
+
+    /// A count begins.
+    pub fn probed(&mut self, now: Duration) {
+        self.next_probe = now + PROBE_PAUSE;
+    }
+
+    /// A count has ended.
+    pub fn heard(&mut self, asked: u32, answered: u32) {
+        self.last = Some((asked, answered));
+    }
+
+    /// The DHT node is another one now.
+    pub fn forget(&mut self) {
+        *self = Self::default();
+    }
+
+    fn lost(&self) -> bool {
+        self.last.is_some_and(|(asked, answered)| {
+            asked >= MIN_ASKED && answered.saturating_mul(THROTTLED) <= asked
+        })
     }
 }
 
@@ -78,7 +125,7 @@ mod tests {
     const UP: DhtState = DhtState::Up { routing_table: 20 };
 
     fn verdict(evidence: Evidence, dht: DhtState) -> Verdict {
-        evidence.verdict(dht, &Clocks::default())
+        evidence.verdict(dht, &Clocks::default(), &Replies::default())
     }
 
     #[test]
@@ -103,6 +150,18 @@ mod tests {
     }
 
     #[test]
+    fn silence_of_most_dht_nodes_is_throttling() {
+        let said = |asked, answered| {
+            let mut replies = Replies::default();
+            replies.heard(asked, answered);
+            Evidence::default().verdict(UP, &Clocks::default(), &replies)
+        };
+        assert_eq!(said(20, 5), Verdict::DhtThrottled);
+        assert_eq!(said(20, 6), Verdict::Alone);
+        assert_eq!(said(7, 0), Verdict::Alone, "too few to tell");
+    }
+
+    #[test]
     fn a_clock_is_blamed_by_three_members_that_agree() {
         let mut clocks = Clocks::default();
         let member = |n| EndpointId::from_bytes([n; 32]);
@@ -115,7 +174,7 @@ mod tests {
         clocks.heard(member(3), UnixMillis(1_390_000), ours);
         assert!(clocks.skewed());
         assert_eq!(
-            Evidence::default().verdict(UP, &clocks),
+            Evidence::default().verdict(UP, &clocks, &Replies::default()),
             Verdict::ClockSkewed
         );
         for n in 4..20 {

@@ -6,8 +6,8 @@ use std::net::Ipv4Addr;
 
 use kukuri_conformance::EventLog;
 use kukuri_contract::{
-    Dial, EndpointAddr, EndpointId, EndpointKey, Factory, GossipEvent, GossipPort, Join, Outlet,
-    TopicId,
+    Dial, EndpointAddr, EndpointId, EndpointKey, Factory, GossipEvent, GossipPort, Join, Lease,
+    Outlet, TopicId,
 };
 use kukuri_gossip::{Config, Deps, IrohGossip};
 
@@ -32,6 +32,7 @@ pub async fn node_with(n: u8, config: Config) -> Node {
     let deps = Deps {
         key: EndpointKey::new([n; 32]),
         events: Outlet::new([listener]),
+        lease: Lease::endless(),
     };
     let running = IrohGossip::spawn(config, deps).await.unwrap();
     Node {

@@ -59,10 +59,11 @@ impl Core {
         } else if !lookup.charge(entry, most, &self.config) {
             self.drop_counted(HelloDrop::Bound);
         } else {
-            let (topic, epoch) = (lookup.topic, lookup.epoch);
+            let (topic, epoch, source) = (lookup.topic, lookup.epoch, lookup.source);
             let mut id = [0; 16];
             rng.fill(&mut id);
-            self.exchange.begin(topic, epoch, entry, id, now.mono);
+            self.exchange
+                .begin(topic, epoch, source, entry, id, now.mono);
             self.send_hello(topic, epoch, entry, id, now, rng);
         }
         true
@@ -203,6 +204,7 @@ impl Core {
         let Pending {
             topic,
             epoch,
+            source,
             first_sent,
             ..
         } = *pending.ok_or(HelloDrop::Unasked)?;
@@ -224,10 +226,10 @@ impl Core {
         let after = now.mono - first_sent;
         let event = DiscoveryEvent::HelloAnswered { after };
         self.out.push(Effect::Emit(event));
-        self.learn(topic, record, Source::Rendezvous, Some(from), now);
+        self.learn(topic, record, source, Some(from), now);
         for member in &reply.members {
             match Record::parse(topic, member, now.unix) {
-                Ok(record) => self.learn(topic, record, Source::Rendezvous, None, now),
+                Ok(record) => self.learn(topic, record, source, None, now),
                 Err(error) => self.drop_counted(error.into()),
             }
         }
@@ -272,13 +274,8 @@ impl Core {
             return;
         }
         if topic.learn(record, source, now) {
-            let after = now.mono - topic.opened;
-            self.out.push(Effect::Emit(DiscoveryEvent::PeerFound {
-                topic: id,
-                peer,
-                source,
-                after,
-            }));
+            let event = topic.found(peer, source, now.mono);
+            self.out.push(Effect::Emit(event));
         }
     }
 }

@@ -5,21 +5,20 @@
 //! then; after that with growing pauses, for as long as there is no neighbor.
 
 use std::net::SocketAddrV4;
+use std::time::Duration;
 
 use kukuri_contract::{
-    AnnounceError, AnnounceResult, Announced, DiscoveryEvent, Epoch, HelloDrop, SkipReason, TopicId,
+    AnnounceError, AnnounceResult, Announced, DiscoveryEvent, Epoch, HelloDrop, SkipReason, Source,
+    TopicId,
 };
 
 use super::super::announce::TryEnd;
 use super::super::lookup::Lookup;
-use super::super::{DhtState, Effect, Entropy, Now, QueryId, Ticket};
-use super::{Core, NOTHING};
+use super::super::{DhtState, Effect, Entropy, FILLED, Now, QueryId, Ticket};
+use super::{Core, NOTHING, Topic};
 
 /// Members of a topic before any beacon was heard: the node itself.
 const KNOWN_MEMBERS: u64 = 1;
-
-/// The routing table counts as filled with as many nodes as one bucket of Kademlia holds (BEP5: 8).
-const FILLED: usize = 8;
 
 fn is_filled(dht: DhtState) -> bool {
     matches!(dht, DhtState::Up { routing_table } if routing_table >= FILLED)
@@ -30,7 +29,7 @@ impl Core {
         if !self.dht_is_up() {
             return;
         }
-        let due = |topic: &super::Topic| topic.next_lookup.is_some_and(|at| at <= now.mono);
+        let due = |topic: &Topic| topic.next_lookup.is_some_and(|at| at <= now.mono);
         let topics = self.topics.values().filter(|t| due(t)).map(|t| t.id);
         for topic in topics.collect::<Vec<_>>() {
             self.look(topic, None, now);
@@ -83,7 +82,8 @@ impl Core {
             return;
         };
         let query = self.new_query();
-        self.lookups.insert(query, Lookup::new(id, epoch, now.mono));
+        let lookup = Lookup::new(id, epoch, Source::Rendezvous, now.mono);
+        self.lookups.insert(query, lookup);
         self.out.push(Effect::StartLookup(query, infohash));
     }
 
@@ -256,15 +256,40 @@ impl Core {
         }
     }
 
+    // --- is the DHT heard at all? ---
+
+    /// When the DHT is to be probed for a topic: halfway to its verdict, then now and then while it
+    /// is alone.
+    pub(super) fn probe_due(&self, topic: &Topic) -> Option<Duration> {
+        let DhtState::Up { routing_table: 1.. } = self.dht else {
+            return None;
+        };
+        let first = topic.alone_since? + self.first_contact() / 2;
+        Some(first.max(self.replies.next_probe()))
+    }
+
+    pub(super) fn probe_dht(&mut self, now: Now) {
+        let mut due = self.topics.values().filter_map(|t| self.probe_due(t));
+        if due.any(|at| at <= now.mono) {
+            self.replies.probed(now.mono);
+            self.out.push(Effect::ProbeDht);
+        }
+    }
+
     /// The DHT node is there, or not. Where there is none, nobody waits for it in vain.
     pub(super) fn dht_changed(&mut self, state: DhtState, now: Now) {
         let before = std::mem::replace(&mut self.dht, state);
         if matches!(state, DhtState::Up { .. } | DhtState::Starting) {
+            let is_empty = |dht| !matches!(dht, DhtState::Up { routing_table: 1.. });
+            if is_empty(before) && !is_empty(state) {
+                self.announce_again(now);
+            }
             if is_filled(state) && !is_filled(before) {
                 self.look_with_a_filled_table(now);
             }
             return;
         }
+        self.replies.forget();
         let mut looking = Vec::new();
         for topic in self.topics.values_mut() {
             looking.append(&mut topic.lookup_tickets);
@@ -276,6 +301,14 @@ impl Core {
             self.out.extend(answers);
         }
         self.answer_lookup(looking, NOTHING);
+    }
+
+    /// What failed while no DHT node was known says nothing about those that are known now.
+    fn announce_again(&mut self, now: Now) {
+        for topic in self.topics.values_mut() {
+            topic.evidence.announce_failed = false;
+            topic.announcer.plan_again(now.mono);
+        }
     }
 
     /// A look-up with an empty table finds next to nothing: lonely topics look again.

@@ -95,6 +95,7 @@ impl World {
             Input::Discover {
                 topic,
                 peers: vec![],
+                cached: vec![],
             },
         );
     }
@@ -189,7 +190,12 @@ impl World {
                 }
             }
             Effect::Emit(event) => self.nodes[at].events.push((self.now, event)),
-            Effect::AnswerAnnounce(..) | Effect::AnswerLookup(..) => {}
+            Effect::ProbeDht => {
+                let answered = if self.puts_fail { 1 } else { 15 };
+                let asked = 20;
+                self.later(LOOKUP, at, Input::DhtReplies { asked, answered });
+            }
+            Effect::Show(_) | Effect::AnswerAnnounce(..) | Effect::AnswerLookup(..) => {}
         }
     }
 
@@ -550,6 +556,7 @@ fn static_peers_are_told_at_once_and_topics_are_bounded() {
         Input::Discover {
             topic: TOPIC,
             peers,
+            cached: vec![],
         },
     );
     let (when, source) = world.nodes[at].first_found().unwrap();
@@ -563,6 +570,7 @@ fn static_peers_are_told_at_once_and_topics_are_bounded() {
             Input::Discover {
                 topic,
                 peers: vec![],
+                cached: vec![],
             },
         );
     }

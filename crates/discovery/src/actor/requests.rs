@@ -1,0 +1,127 @@
+//! What others ask of discovery: each request as an input of the core, or an answer at once.
+
+use actix::{ActorContext, Handler, ResponseFuture};
+use kukuri_contract::{
+    Announce, AnnounceError, Announced, DhtHealth, DhtHealthQuery, Discover, DiscoverError, Forget,
+    Lookup, LookupError, LookupStats, NeighborCount, Never, Probe, SetAddress, SetAddressError,
+    Stop,
+};
+use tokio::sync::oneshot;
+
+use super::DiscoveryActor;
+use crate::core::Input;
+use crate::core::record::MAX_RELAY_BYTES;
+
+impl Handler<Discover> for DiscoveryActor {
+    type Result = Result<(), DiscoverError>;
+
+    fn handle(&mut self, request: Discover, ctx: &mut Self::Context) -> Self::Result {
+        let Discover {
+            topic,
+            peers,
+            cached,
+        } = request;
+        self.core.check_room(topic)?;
+        let discover = Input::Discover {
+            topic,
+            peers,
+            cached,
+        };
+        self.drive(discover, ctx);
+        Ok(())
+    }
+}
+
+impl Handler<Forget> for DiscoveryActor {
+    type Result = Result<(), Never>;
+
+    fn handle(&mut self, request: Forget, ctx: &mut Self::Context) -> Self::Result {
+        self.drive(Input::Forget(request.topic), ctx);
+        Ok(())
+    }
+}
+
+impl Handler<NeighborCount> for DiscoveryActor {
+    type Result = Result<(), Never>;
+
+    fn handle(&mut self, request: NeighborCount, ctx: &mut Self::Context) -> Self::Result {
+        let NeighborCount { topic, neighbors } = request;
+        self.drive(Input::Neighbors(topic, neighbors), ctx);
+        Ok(())
+    }
+}
+
+impl Handler<SetAddress> for DiscoveryActor {
+    type Result = Result<(), SetAddressError>;
+
+    fn handle(&mut self, request: SetAddress, ctx: &mut Self::Context) -> Self::Result {
+        let got = request.address.relay.as_ref().map_or(0, String::len);
+        let limit = MAX_RELAY_BYTES;
+        if got > limit {
+            return Err(SetAddressError::RelayTooLong { got, limit });
+        }
+        self.drive(Input::Address(request.address), ctx);
+        Ok(())
+    }
+}
+
+impl Handler<Announce> for DiscoveryActor {
+    type Result = ResponseFuture<Result<Announced, AnnounceError>>;
+
+    fn handle(&mut self, request: Announce, ctx: &mut Self::Context) -> Self::Result {
+        let topic = request.topic;
+        let (tx, rx) = oneshot::channel();
+        let ticket = self.ticket();
+        self.announces.insert(ticket, tx);
+        self.drive(Input::AnnounceNow(topic, ticket), ctx);
+        Box::pin(async move {
+            let gone = |_| Err(AnnounceError::NotStored("discovery is stopping".into()));
+            rx.await.unwrap_or_else(gone)
+        })
+    }
+}
+
+impl Handler<Lookup> for DiscoveryActor {
+    type Result = ResponseFuture<Result<LookupStats, LookupError>>;
+
+    fn handle(&mut self, request: Lookup, ctx: &mut Self::Context) -> Self::Result {
+        let topic = request.topic;
+        let (tx, rx) = oneshot::channel();
+        if self.core.knows(topic) {
+            let ticket = self.ticket();
+            self.lookups.insert(ticket, tx);
+            self.drive(Input::LookupNow(topic, ticket), ctx);
+        }
+        Box::pin(async move { rx.await.map_err(|_| LookupError::UnknownTopic(topic)) })
+    }
+}
+
+impl Handler<DhtHealthQuery> for DiscoveryActor {
+    type Result = Result<DhtHealth, Never>;
+
+    fn handle(&mut self, _: DhtHealthQuery, _: &mut Self::Context) -> Self::Result {
+        Ok(self.health)
+    }
+}
+
+impl Handler<Probe> for DiscoveryActor {
+    type Result = Result<(), Never>;
+
+    fn handle(&mut self, _: Probe, _: &mut Self::Context) -> Self::Result {
+        Ok(())
+    }
+}
+
+kukuri_contract::drill!(DiscoveryActor);
+
+impl Handler<Stop> for DiscoveryActor {
+    type Result = Result<(), Never>;
+
+    fn handle(&mut self, _: Stop, ctx: &mut Self::Context) -> Self::Result {
+        self.tasks.abort_all();
+        self.sources.clear();
+        self.dht = None;
+        ctx.stop();
+        Ok(())
+    }
+}

@@ -1,0 +1,191 @@
+//! What the tests with real sockets share: a discovery service with an identity in memory.
+
+#![allow(dead_code, reason = "each test binary uses a part of it")]
+
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
+use std::process::Command;
+
+use kukuri_conformance::{EventLog, MemoryIdentity};
+use kukuri_contract::{
+    AddTopic, Discover, DiscoveryEvent, DiscoveryPort, EndpointAddr, EndpointId, Factory,
+    HelloDrop, IdentityPort, Outlet, SetAddress, Source, TopicId, TopicSecret, Verdict, WallClock,
+};
+use kukuri_discovery::{Config, Deps, Mainline};
+
+/// A free port of the loopback network.
+pub const LOOPBACK: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::LOCALHOST, 0);
+
+/// A running discovery service.
+pub struct Node {
+    pub id: EndpointId,
+    pub topic: TopicId,
+    pub port: DiscoveryPort,
+    pub identity: IdentityPort,
+    pub hello: SocketAddrV4,
+    pub log: EventLog<DiscoveryEvent>,
+}
+
+/// Settings for loopback: short waits, and these DHT nodes to start from.
+pub fn config(bootstrap: &[SocketAddrV4]) -> Config {
+    Config {
+        bootstrap: bootstrap.iter().map(ToString::to_string).collect(),
+        dht_bind: LOOPBACK,
+        hello_bind: LOOPBACK,
+        ..Config::default()
+    }
+}
+
+/// How a service is started.
+pub struct Start {
+    pub config: Config,
+    pub secret: Option<u8>,
+    pub clock: WallClock,
+    pub contacts: Vec<SocketAddr>,
+}
+
+impl Start {
+    pub fn new(config: Config) -> Self {
+        Self {
+            config,
+            secret: None,
+            clock: WallClock::system(),
+            contacts: Vec::new(),
+        }
+    }
+
+    /// Starts service number n, with an iroh endpoint that it says is at port 20000 + n.
+    pub async fn node(self, n: u64) -> Node {
+        let (id, identity) = MemoryIdentity::spawn(n);
+        let (log, listener) = EventLog::new();
+        let deps = Deps {
+            endpoint: id,
+            identity: identity.clone(),
+            events: Outlet::new([listener]),
+            clock: self.clock,
+            contacts: self.contacts,
+        };
+        let running = Mainline::spawn(self.config, deps).await.unwrap();
+        let port = running.port;
+        let address = address_of(n, id);
+        port.set_address(SetAddress { address }).await.unwrap();
+        let mut node = Node {
+            id,
+            topic: TopicId::from_bytes([0; 32]),
+            port,
+            identity,
+            hello: running.hello_address,
+            log,
+        };
+        node.topic = node.add_topic("test", self.secret).await;
+        node
+    }
+}
+
+/// Where endpoint number n says it is.
+pub fn address_of(n: u64, id: EndpointId) -> EndpointAddr {
+    EndpointAddr {
+        id,
+        direct: vec![([127, 0, 0, 1], 20_000 + n as u16).into()],
+        relay: None,
+    }
+}
+
+impl Node {
+    pub async fn add_topic(&self, name: &str, secret: Option<u8>) -> TopicId {
+        let add = AddTopic {
+            name: name.parse().unwrap(),
+            secret: secret.map(|s| TopicSecret::from_bytes([s; 32])),
+        };
+        self.identity.add_topic(add).await.unwrap()
+    }
+
+    pub async fn discover(&self) {
+        self.discover_with(Vec::new(), Vec::new()).await;
+    }
+
+    pub async fn discover_with(&self, peers: Vec<EndpointAddr>, cached: Vec<EndpointAddr>) {
+        let topic = self.topic;
+        let discover = Discover {
+            topic,
+            peers,
+            cached,
+        };
+        self.port.discover(discover).await.unwrap();
+    }
+
+    /// Waits until the other one is found, by whatever source.
+    pub async fn finds(&mut self, who: EndpointId) -> (EndpointAddr, Source) {
+        let found = |event| match event {
+            DiscoveryEvent::PeerFound { peer, source, .. } if peer.id == who => {
+                Some((peer, source))
+            }
+            _ => None,
+        };
+        self.log.wait_for("the other node", found).await
+    }
+
+    pub async fn verdict(&mut self) -> Verdict {
+        let said = |event| match event {
+            DiscoveryEvent::VerdictChanged { verdict, .. } => Some(verdict),
+            _ => None,
+        };
+        self.log.wait_for("a verdict", said).await
+    }
+
+    /// Waits until this is the verdict, after whatever others.
+    pub async fn comes_to(&mut self, wanted: Verdict) {
+        let said = |event| match event {
+            DiscoveryEvent::VerdictChanged { verdict, .. } if verdict == wanted => Some(()),
+            _ => None,
+        };
+        self.log.wait_for(wanted.as_str(), said).await;
+    }
+
+    pub async fn drops(&mut self, wanted: HelloDrop) {
+        let dropped = |event| match event {
+            DiscoveryEvent::Dropped { reason } if reason == wanted => Some(()),
+            _ => None,
+        };
+        self.log.wait_for(wanted.as_str(), dropped).await;
+    }
+
+    /// Waits until the routing table has so many nodes.
+    pub async fn knows_dht_nodes(&mut self, wanted: usize) {
+        let filled = |event| match event {
+            DiscoveryEvent::DhtHealthChanged(health) => {
+                health.routing_table.filter(|nodes| *nodes >= wanted)
+            }
+            _ => None,
+        };
+        self.log.wait_for("a routing table", filled).await;
+    }
+}
+
+/// The variable that tells a test that it runs in a network namespace of its own.
+const INSIDE: &str = "KUKURI_TEST_NAMESPACE";
+
+/// Whether this test goes on here: true in a network namespace that `setup` (shell commands) was
+/// run in. Outside, the test is run again in such a namespace, and must pass there; where that is
+/// impossible (no root, no Linux) it is skipped with a line that says so.
+pub fn in_namespace(test: &str, setup: &str) -> bool {
+    if std::env::var_os(INSIDE).is_some() {
+        return true;
+    }
+    let unshare = |script: &str| {
+        let mut command = Command::new("unshare");
+        command.args(["-n", "sh", "-c", script]);
+        command
+    };
+    let tried = unshare(setup).output();
+    if !tried.as_ref().is_ok_and(|tried| tried.status.success()) {
+        println!("SKIPPED: {test} needs root and a network namespace: {tried:?}");
+        return false;
+    }
+    let script = format!("{setup}\nexec \"$0\" --exact {test} --nocapture");
+    let status = unshare(&script)
+        .arg(std::env::current_exe().unwrap())
+        .env(INSIDE, "1")
+        .status();
+    assert!(status.unwrap().success(), "{test} in a network namespace");
+    false
+}
