@@ -217,6 +217,11 @@ impl Dht {
         }
     }
 
+    /// The DHT node that others start from.
+    pub fn bootstrap(&self) -> &str {
+        &self.bootstrap
+    }
+
     /// A node on this DHT that joins a topic, with more flags.
     pub fn join(&self, topic: &str, data_dir: &Path, flags: &[&str]) -> Process {
         self.join_with(topic, data_dir, flags, &[])

@@ -41,7 +41,7 @@ fn metrics_and_readiness_are_served() {
     assert_eq!(http_get(&http, "/healthz"), "ok\n");
     let ready: Value = serde_json::from_str(&http_get(&http, "/readyz")).unwrap();
     let services = ready.as_array().unwrap();
-    assert_eq!(services.len(), 5);
+    assert_eq!(services.len(), 6);
     assert!(
         services.iter().all(|service| service["ready"] == true),
         "{ready}"

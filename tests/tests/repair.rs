@@ -99,6 +99,27 @@ fn posts_written_offline_reach_everybody_even_after_a_crash() {
 }
 
 #[test]
+fn a_restarted_node_finds_its_peers_without_any_dht() {
+    let dirs = [dir(), dir()];
+    let dht = Dht::start(10);
+    let mut a = dht.join("tea", dirs[0].path(), &[]);
+    let mut b = dht.join("tea", dirs[1].path(), &[]);
+    a.next("joined");
+    b.next("joined");
+    b.signal(Signal::SIGTERM);
+    b.ended();
+    let bootstrap = dht.bootstrap().to_owned();
+    drop(dht);
+    // The DHT is gone, b remembers where a was.
+    let path = dirs[1].path().to_str().unwrap();
+    let args = ["join", "tea", "--bind", "127.0.0.1:0", "--data-dir", path];
+    let mut b = Process::start(args.iter().chain(&["--dht-bootstrap", &bootstrap]));
+    assert_eq!(b.next("joined")["source"], "cache");
+    b.say("still here");
+    a.post("still here");
+}
+
+#[test]
 fn a_post_survives_the_death_of_the_neighbor_that_carried_it() {
     // A line: a - b - c, so that everything from a goes through b.
     let dirs = [dir(), dir(), dir()];

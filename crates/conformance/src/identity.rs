@@ -156,7 +156,7 @@ impl Handler<Stop> for MemoryIdentity {
     }
 }
 
-kukuri_contract::drill!(MemoryIdentity);
+kukuri_contract::supervised!(MemoryIdentity);
 
 fn sign(key: &SigningKey, request: &SignRequest) -> Signature {
     Signature::from_bytes(key.sign(&request.preimage()).to_bytes())

@@ -54,7 +54,7 @@ pub struct Probe;
 pub struct Stop;
 
 /// Causes a fault on purpose, so that supervision can be practiced on a running service. Every
-/// service has it, by [`drill!`](crate::drill).
+/// service has it, by [`supervised!`](crate::supervised).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Drill {
     /// The handler panics.
@@ -95,7 +95,7 @@ request! {
 
 /// Lets an actor handle [`Drill`] and [`Watch`].
 #[macro_export]
-macro_rules! drill {
+macro_rules! supervised {
     ($actor:ty) => {
         impl actix::Handler<$crate::Watch> for $actor {
             // Tied to the actor's context: a plain future would live on without it.

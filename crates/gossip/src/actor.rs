@@ -296,7 +296,7 @@ impl Handler<Probe> for GossipActor {
     }
 }
 
-kukuri_contract::drill!(GossipActor);
+kukuri_contract::supervised!(GossipActor);
 
 impl Handler<Stop> for GossipActor {
     type Result = ResponseActFuture<Self, Result<(), Never>>;

@@ -154,7 +154,7 @@ impl Handler<Probe> for IdentityActor {
     }
 }
 
-kukuri_contract::drill!(IdentityActor);
+kukuri_contract::supervised!(IdentityActor);
 
 impl Handler<Stop> for IdentityActor {
     type Result = Result<(), Never>;

@@ -151,7 +151,7 @@ impl Handler<Probe> for MetricsActor {
     }
 }
 
-kukuri_contract::drill!(MetricsActor);
+kukuri_contract::supervised!(MetricsActor);
 
 impl Handler<Stop> for MetricsActor {
     type Result = Result<(), Never>;

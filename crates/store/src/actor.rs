@@ -227,7 +227,7 @@ impl Handler<Contacts> for StoreActor {
     }
 }
 
-kukuri_contract::drill!(StoreActor);
+kukuri_contract::supervised!(StoreActor);
 
 impl Handler<Stop> for StoreActor {
     type Result = ResponseActFuture<Self, Result<(), Never>>;

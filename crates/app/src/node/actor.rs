@@ -361,7 +361,7 @@ impl Handler<Probe> for NodeActor {
     }
 }
 
-kukuri_contract::drill!(NodeActor);
+kukuri_contract::supervised!(NodeActor);
 
 impl Handler<Stop> for NodeActor {
     type Result = Result<(), Never>;

@@ -11,6 +11,7 @@ use kukuri_contract::{
 };
 use serde::Serialize;
 
+use super::service::NodePort;
 use crate::compose::Ports;
 use crate::error::StartError;
 
@@ -21,11 +22,12 @@ const PROMETHEUS_TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
 ///
 /// # Errors
 /// The address can't be bound.
-pub fn serve(address: SocketAddr, ports: Ports) -> Result<SocketAddr, StartError> {
+pub fn serve(address: SocketAddr, ports: Ports, node: NodePort) -> Result<SocketAddr, StartError> {
     let failed = |source| StartError::Http { address, source };
     let server = HttpServer::new(move || {
         App::new()
             .app_data(web::Data::new(ports.clone()))
+            .app_data(web::Data::new(node.clone()))
             .route("/metrics", web::get().to(metrics))
             .route("/healthz", web::get().to(healthz))
             .route("/readyz", web::get().to(readyz))
@@ -60,13 +62,14 @@ struct Readiness {
     error: Option<String>,
 }
 
-async fn readyz(ports: web::Data<Ports>) -> impl Responder {
-    let (identity, discovery, gossip, store, metrics) = tokio::join!(
+async fn readyz(ports: web::Data<Ports>, node: web::Data<NodePort>) -> impl Responder {
+    let (identity, discovery, gossip, store, metrics, node) = tokio::join!(
         ports.identity.probe(),
         ports.discovery.probe(),
         ports.gossip.probe(),
         ports.store.probe(),
         ports.metrics.probe(),
+        node.probe(),
     );
     let services = [
         readiness(IdentityPort::SERVICE, identity),
@@ -74,6 +77,7 @@ async fn readyz(ports: web::Data<Ports>) -> impl Responder {
         readiness(GossipPort::SERVICE, gossip),
         readiness(StorePort::SERVICE, store),
         readiness(MetricsPort::SERVICE, metrics),
+        readiness(NodePort::SERVICE, node),
     ];
     match services.iter().all(|service| service.ready) {
         true => HttpResponse::Ok().json(services),

@@ -62,7 +62,11 @@ async fn start(builder: NodeBuilder) -> Result<(Started, Parts, lock::DataDirLoc
     let wanted = Wanted::default();
     let parts = Parts::compose(config, data_dir.clone(), clock, wanted.clone()).await?;
     let http = match http_address {
-        Some(address) => Some(http::serve(address, parts.ports.clone())?),
+        Some(address) => Some(http::serve(
+            address,
+            parts.ports.clone(),
+            parts.node.clone(),
+        )?),
         None => None,
     };
     let info = NodeInfo {

@@ -45,7 +45,7 @@ impl Handler<Stop> for Waiter {
     }
 }
 
-crate::drill!(Waiter);
+crate::supervised!(Waiter);
 
 const HOUR: Duration = Duration::from_secs(3600);
 

@@ -112,7 +112,7 @@ impl Handler<Probe> for DiscoveryActor {
     }
 }
 
-kukuri_contract::drill!(DiscoveryActor);
+kukuri_contract::supervised!(DiscoveryActor);
 
 impl Handler<Stop> for DiscoveryActor {
     type Result = Result<(), Never>;

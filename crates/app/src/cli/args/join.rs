@@ -24,9 +24,12 @@ pub struct JoinArgs {
     /// DHT node to start from; may be given several times. Default: the public ones.
     #[arg(long, value_name = "HOST:PORT", help_heading = "Network")]
     pub dht_bootstrap: Vec<String>,
-    /// Don't use the DHT; find peers by --peer only.
+    /// Don't use the DHT; find peers by --peer, --lan, and those of earlier runs.
     #[arg(long, help_heading = "Network")]
     pub no_dht: bool,
+    /// Find members on the same network too, by mDNS; advertises private addresses.
+    #[arg(long, help_heading = "Network")]
+    pub lan: bool,
     /// Member to dial at once; may be given several times.
     #[arg(long, value_name = "ENDPOINT_ID@HOST:PORT", help_heading = "Network")]
     pub peer: Vec<PeerArg>,
@@ -107,7 +110,8 @@ impl JoinArgs {
         if let Some(relay) = &self.relay {
             gossip.insert("relay".into(), json!(relay));
         }
-        if self.advertise_private {
+        // Whom a member on the same network finds, it must be able to dial there.
+        if self.advertise_private || self.lan {
             gossip.insert("advertise_private".into(), json!(true));
             discovery.insert("allow_private".into(), json!(true));
         }
@@ -120,8 +124,15 @@ impl JoinArgs {
         if let Some(bind) = self.hello_bind.or_else(|| self.bind_ip()) {
             discovery.insert("hello_bind".into(), json!(bind));
         }
+        let mut sources = Map::new();
         if self.no_dht {
-            discovery.insert("sources".into(), json!({ "rendezvous": false }));
+            sources.insert("rendezvous".into(), json!(false));
+        }
+        if self.lan {
+            sources.insert("lan".into(), json!(true));
+        }
+        if !sources.is_empty() {
+            discovery.insert("sources".into(), json!(sources));
         }
         json!({ "node": node, "discovery": discovery, "gossip": gossip })
     }
