@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::computed::{
     EPOCH, NOW, full_peer, good_record, post_of, request, secret_keys, topic_id, topic_key,
 };
-use crate::hex;
+use crate::{change, hex};
 
 pub fn secrets_bad() -> Value {
     let good = format_secret(&TopicSecret::from_bytes([7; 32])).to_string();
@@ -167,10 +167,4 @@ pub fn posts_bad() -> Value {
             "Seal"
         ),
     ])
-}
-
-fn change(bytes: &[u8], at: usize, to: u8) -> Vec<u8> {
-    let mut bytes = bytes.to_vec();
-    bytes[at] = to;
-    bytes
 }

@@ -11,7 +11,7 @@ use kukuri_identity::core::{derive::TopicKey, keys::Keys};
 use kukuri_identity::format_secret;
 use serde_json::{Value, json};
 
-use crate::{bad, hex};
+use crate::{bad, hex, repair};
 
 pub const EPOCH: Epoch = Epoch(2_966_667);
 /// The middle of [`EPOCH`].
@@ -35,6 +35,8 @@ pub fn file() -> Value {
         "hellos_bad": bad::hellos_bad(),
         "posts": posts(),
         "posts_bad": bad::posts_bad(),
+        "repair": repair::good(),
+        "repair_bad": repair::bad(),
         "lan_tags": lan_tags(),
         "links": links(),
     })
@@ -56,7 +58,7 @@ pub fn secret_keys() -> EpochKeys {
 }
 
 /// Node number n: the seeds of its keys are n and n + 1, 32 times each.
-fn node(n: u8) -> Keys {
+pub fn node(n: u8) -> Keys {
     Keys::new(&[n; 32], &[n + 1; 32], UnixMillis(1_780_000_000_000))
 }
 

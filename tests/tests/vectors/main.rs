@@ -13,6 +13,7 @@
 
 mod bad;
 mod computed;
+mod repair;
 
 use std::fmt::Debug;
 
@@ -63,6 +64,12 @@ fn hex(bytes: &[u8]) -> String {
 
 fn unhex(text: &Value) -> Vec<u8> {
     HEXLOWER.decode(text.as_str().unwrap().as_bytes()).unwrap()
+}
+
+fn change(bytes: &[u8], at: usize, to: u8) -> Vec<u8> {
+    let mut bytes = bytes.to_vec();
+    bytes[at] = to;
+    bytes
 }
 
 fn array<const N: usize>(text: &Value) -> [u8; N] {
