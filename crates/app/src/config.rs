@@ -55,7 +55,8 @@ pub struct NodeConfig {
     /// Most restarts of one service within the window; one more, and the node gives up, so that
     /// whoever runs it starts all of it anew. A guess that covers a bad minute.
     pub restart_limit: usize,
-    /// The window of `restart_limit`, in seconds.
+    /// The window of `restart_limit`, in seconds. 300: a service that hangs at once each time is
+    /// found after 20 s, so that six ends take two minutes.
     pub restart_window_s: u64,
     /// Pause before the second restart within the window, in milliseconds; it doubles each time.
     /// The first one is at once.
@@ -74,7 +75,7 @@ impl Default for NodeConfig {
             probe_every_ms: 5_000,
             probe_timeout_ms: 5_000,
             restart_limit: 5,
-            restart_window_s: 60,
+            restart_window_s: 300,
             restart_pause_ms: 100,
             restart_pause_max_ms: 10_000,
         }

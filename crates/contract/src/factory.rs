@@ -7,7 +7,7 @@ use std::future::Future;
 pub trait Factory {
     /// The service that it implements: the name of its port.
     const SERVICE: &'static str;
-    /// The value of `<service>.kind` in the config that chooses this implementation.
+    /// The name of this implementation, in logs and one day in the config that chooses it.
     const NAME: &'static str;
     /// Its section of the config.
     type Config: fmt::Debug;

@@ -290,9 +290,6 @@ macro_rules! service {
                 + actix::Handler<$crate::Stop>
                 + actix::Handler<$crate::Drill>
                 + actix::Handler<$crate::Watch>
-            + actix::Handler<$crate::Watch>
-            + actix::Handler<$crate::Drill>
-            + actix::Handler<$crate::Watch>
                 $($(+ actix::Handler<$event>)+)?
         {
         }

@@ -23,6 +23,8 @@ pub struct RepairPlan {
     new: BTreeSet<EndpointId>,
     due: Duration,
     running: Option<EndpointId>,
+    /// Something was missed since the running repair began, which it may not bring.
+    again: bool,
 }
 
 impl RepairPlan {
@@ -32,6 +34,7 @@ impl RepairPlan {
             new: BTreeSet::new(),
             due: now + ROUTINE,
             running: None,
+            again: false,
         }
     }
 
@@ -47,6 +50,7 @@ impl RepairPlan {
 
     /// Something is missing.
     pub fn gap(&mut self, now: Duration) {
+        self.again |= self.running.is_some();
         self.due = self.due.min(now + GAP_PAUSE);
     }
 
@@ -60,6 +64,7 @@ impl RepairPlan {
         if self.running.is_some() || neighbors.is_empty() {
             return None;
         }
+        self.new.retain(|peer| neighbors.contains(peer));
         let peer = match self.new.pop_first() {
             Some(peer) => peer,
             None if self.due <= now => *neighbors.iter().nth(pick(neighbors.len()))?,
@@ -72,7 +77,9 @@ impl RepairPlan {
     /// The repair that ran has ended.
     pub fn ended(&mut self, result: RepairResult, now: Duration) {
         let peer = self.running.take();
+        let again = std::mem::take(&mut self.again);
         match result {
+            RepairResult::Complete if again => self.due = now + GAP_PAUSE,
             RepairResult::Complete => self.due = now + ROUTINE,
             // The same neighbor has the rest.
             RepairResult::Partial => self.new.extend(peer),
@@ -126,6 +133,13 @@ mod tests {
         plan.ended(RepairResult::Complete, 33 * S);
         plan.gap(40 * S);
         assert_eq!(plan.next(41 * S, &neighbors, |_| 0), peer(1));
+        plan.gap(42 * S);
+        plan.ended(RepairResult::Complete, 43 * S);
+        assert_eq!(
+            plan.next(44 * S, &neighbors, |_| 0),
+            peer(1),
+            "seen meanwhile"
+        );
     }
 
     #[test]
@@ -135,5 +149,7 @@ mod tests {
         plan.neighbor_up(EndpointId::from_bytes([1; 32]));
         plan.neighbor_down(EndpointId::from_bytes([1; 32]));
         assert_eq!(plan.next(2 * S, &peers(&[2]), |_| 0), None);
+        plan.neighbor_up(EndpointId::from_bytes([1; 32]));
+        assert_eq!(plan.next(2 * S, &peers(&[2]), |_| 0), None, "gone by now");
     }
 }

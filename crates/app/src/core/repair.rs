@@ -20,8 +20,8 @@ use kukuri_contract::{AuthorId, EndpointId, Epoch, Holding, KeyBytes, TopicId};
 
 /// Version of questions and answers.
 pub const VERSION: u8 = 1;
-/// Authors in one question: 64 with a few gaps each fit the transport's 64 KiB several times.
-pub const MAX_AUTHORS: usize = 64;
+/// Authors in one question: so many, each with [`MAX_RANGES`], fit the transport's 64 KiB.
+pub const MAX_AUTHORS: usize = 48;
 /// Ranges of one author in one question.
 pub const MAX_RANGES: usize = 64;
 /// Posts in one answer.

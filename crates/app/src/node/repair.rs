@@ -18,8 +18,9 @@ use crate::core::repair::{
 
 /// Questions in one repair: as many as bring some ten thousand posts. The rest comes with the next.
 const MAX_QUESTIONS: usize = 64;
-/// Neighbors' questions that are answered at once. Each holds up to a megabyte.
-const ANSWERING: usize = 4;
+/// Neighbors' questions that are answered at once: those of four neighbors, two of each. Each holds
+/// up to a megabyte.
+const ANSWERING: usize = 8;
 
 impl NodeActor {
     // --- asking ---

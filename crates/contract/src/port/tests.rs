@@ -90,7 +90,7 @@ async fn a_hanging_service_times_out() {
 }
 
 #[actix::test]
-async fn a_dead_service_is_unavailable_until_repointed() {
+async fn a_dead_service_is_unavailable_until_its_port_adopts_another() {
     let (_addr, port) = port(HOUR);
     let clone = port.clone();
     assert_eq!(port.stop().await, Ok(()));

@@ -2,6 +2,8 @@
 
 use proptest::prelude::*;
 
+use kukuri_contract::{MAX_ANSWER_BYTES, MAX_ASK_BYTES};
+
 use super::*;
 
 const EPOCH: Epoch = Epoch(2_966_667);
@@ -69,6 +71,28 @@ fn what_was_said_fits_nobody_else_and_no_other_question() {
     assert_eq!(far, Err(RepairError::Epoch(EPOCH.0)));
     let newer = [&[2], &question[1..]].concat();
     assert_eq!(Summary::peek(&newer, EPOCH), Err(RepairError::Version(2)));
+}
+
+#[test]
+fn the_largest_question_and_answer_fit_the_transport() {
+    let author = |n: usize| AuthorId::from_bytes([n as u8; 32]);
+    let ranges: Vec<_> = (1..=MAX_RANGES as u64)
+        .map(|n| (3 * n, 3 * n + 1))
+        .collect();
+    let holding = |n| Holding {
+        author: author(n),
+        ranges: ranges.clone(),
+    };
+    let summary = Summary {
+        have: (0..MAX_AUTHORS).map(holding).collect(),
+        ..summary()
+    };
+    let question = summary.seal(between(), EPOCH, &key(), [6; 24]);
+    assert!(question.len() <= MAX_ASK_BYTES, "{}", question.len());
+    let opened = Summary::open(&question, between(), EPOCH, &key());
+    assert_eq!(opened, Ok(summary));
+    // The posts of an answer have at most MAX_BYTES together, or are one.
+    const { assert!(MAX_BYTES + 3 * MAX_POSTS + 100 <= MAX_ANSWER_BYTES) };
 }
 
 #[test]
