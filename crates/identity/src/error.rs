@@ -73,6 +73,9 @@ pub enum KeyStoreError {
         /// Why.
         source: StoredKeysError,
     },
+    /// The operating system has no keyring here.
+    #[error("there is no keyring of the operating system here: {0}")]
+    NoKeyring(String),
     /// The operating system's keyring does not work.
     #[error("the keyring of the operating system does not work")]
     Keyring(#[source] keyring::Error),

@@ -95,7 +95,10 @@ fn limited<T: Send + 'static>(
     // Nobody waits any more after the time limit.
     thread::spawn(move || _ = tx.send(request()));
     let answer = rx.recv_timeout(LIMIT);
-    answer
-        .map_err(|_| KeyStoreError::KeyringSilent(LIMIT))?
-        .map_err(KeyStoreError::Keyring)
+    let answer = answer.map_err(|_| KeyStoreError::KeyringSilent(LIMIT))?;
+    answer.map_err(|error| match (error, Entry::store_status()) {
+        // The error itself says only that there is none.
+        (keyring::Error::NoDefaultStore, Err(why)) => KeyStoreError::NoKeyring(why.to_string()),
+        (error, _) => KeyStoreError::Keyring(error),
+    })
 }

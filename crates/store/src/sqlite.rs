@@ -94,6 +94,7 @@ impl Database {
     /// # Errors
     /// See [`OpenError`].
     pub fn open(file: &Path, config: Config) -> Result<Self, OpenError> {
+        make_private(file);
         let opened = Connection::open(file).map_err(DbError::from);
         let mut connection = opened.map_err(|error| failed(file, error))?;
         set_up(&connection).map_err(|error| failed(file, error))?;
@@ -180,6 +181,17 @@ impl From<&DbError> for StoreError {
             _ => Self::Failed(text),
         }
     }
+}
+
+/// Makes the file for its owner only, before SQLite makes it for everybody: posts of secret topics
+/// are in the clear inside. SQLite gives its log the permissions of the file.
+fn make_private(file: &Path) {
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    // It is there already, or can't be made: SQLite will say what is wrong.
+    let _made = options.open(file);
 }
 
 fn set_up(connection: &Connection) -> Result<(), DbError> {

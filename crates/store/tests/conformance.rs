@@ -209,3 +209,17 @@ async fn files_that_can_not_be_used_are_typed_errors() {
     let error = SqliteStore::check(&config).unwrap_err().to_string();
     assert!(error.contains("store.max_batch"), "{error}");
 }
+
+#[cfg(unix)]
+#[actix::test]
+async fn only_the_owner_may_read_the_database() {
+    use std::os::unix::fs::PermissionsExt;
+    let dir = tempfile::tempdir().unwrap();
+    let (port, _log) = open(dir.path()).await;
+    port.save_post(SavePost(post(1, 1))).await.unwrap();
+    for file in std::fs::read_dir(dir.path()).unwrap() {
+        let file = file.unwrap();
+        let mode = file.metadata().unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode, 0o600, "{:?}", file.path());
+    }
+}

@@ -154,7 +154,8 @@ impl Node {
     /// Joins a topic and starts to look for its peers.
     ///
     /// # Errors
-    /// See [`TopicError`]. Finding nobody is no error: see [`TopicEvent::Verdict`].
+    /// See [`TopicError`]. Finding nobody is no error: see
+    /// [`TopicEvent::Verdict`](crate::TopicEvent::Verdict).
     pub async fn join(&self, name: TopicName, options: JoinOptions) -> Result<Topic, TopicError> {
         let (events, heard) = broadcast::channel(self.0.started.event_buffer);
         let open = Open {
