@@ -162,13 +162,14 @@ pub enum NodeEvent {
         secret_store: SecretStoreKind,
     },
     /// A topic was opened: a join began.
-    TopicOpened,
+    TopicOpened {
+        /// Which.
+        topic: TopicId,
+    },
     /// A topic was closed.
     TopicClosed {
         /// Which.
         topic: TopicId,
-        /// What had come of looking for its peers.
-        verdict: Option<Verdict>,
     },
     /// A topic has its first neighbor.
     FirstNeighbor {
@@ -179,6 +180,8 @@ pub enum NodeEvent {
     },
     /// What came of looking for a topic's peers has changed.
     VerdictChanged {
+        /// The topic.
+        topic: TopicId,
         /// What it was.
         from: Option<Verdict>,
         /// What it is.

@@ -194,7 +194,8 @@ impl NodeActor {
             return;
         }
         if let Some(from) = open.state.set_verdict(verdict) {
-            self.emit(NodeEvent::VerdictChanged { from, to: verdict });
+            let to = verdict;
+            self.emit(NodeEvent::VerdictChanged { topic, from, to });
             self.tell(topic, TopicEvent::Verdict(verdict));
         }
     }

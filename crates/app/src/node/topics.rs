@@ -147,7 +147,7 @@ impl NodeActor {
         tracing::info!(?topic, name = %opened.name, "topic joined");
         self.topics.insert(topic, opened);
         self.wanted.insert(topic, wanted);
-        self.emit(NodeEvent::TopicOpened);
+        self.emit(NodeEvent::TopicOpened { topic });
         Ok(Entered { topic, discover })
     }
 
@@ -157,8 +157,7 @@ impl NodeActor {
         self.wanted.remove(topic);
         if let Some(open) = self.topics.remove(&topic) {
             tracing::info!(?topic, name = %open.name, "topic left");
-            let verdict = open.state.verdict();
-            self.emit(NodeEvent::TopicClosed { topic, verdict });
+            self.emit(NodeEvent::TopicClosed { topic });
         }
         async move {
             let Some(ports) = ports else {

@@ -28,8 +28,9 @@ pub enum Change {
 #[derive(Debug, Default)]
 pub struct Recorder {
     neighbors: BTreeMap<TopicId, usize>,
-    topics: u64,
-    verdicts: BTreeMap<&'static str, u64>,
+    /// Open topics with what has come of looking for their peers. The node may tell of one again,
+    /// after it was started again.
+    topics: BTreeMap<TopicId, Option<Verdict>>,
 }
 
 impl Recorder {
@@ -147,11 +148,11 @@ impl Recorder {
                 set(&series::INFO, version, 1.0),
                 set(&series::SECRETS, secret_store.as_str(), 1.0),
             ],
-            NodeEvent::TopicOpened => self.add_topic(1),
-            NodeEvent::TopicClosed { topic, verdict } => {
-                let mut changes = self.add_topic(-1);
+            NodeEvent::TopicOpened { topic } => self.set_topic(*topic, None),
+            NodeEvent::TopicClosed { topic } => {
+                self.topics.remove(topic);
+                let mut changes = self.say_topics();
                 changes.push(self.set_neighbors(*topic, 0));
-                changes.extend(verdict.map(|verdict| self.add_verdict(verdict, -1)));
                 changes
             }
             NodeEvent::FirstNeighbor { source, after } => {
@@ -159,7 +160,9 @@ impl Recorder {
                 let labels = [source.as_str(), ""];
                 vec![Change::Observe(name, labels, after.as_secs_f64())]
             }
-            NodeEvent::VerdictChanged { from, to } => self.verdict_changed(*from, *to),
+            NodeEvent::VerdictChanged { topic, from, to } => {
+                self.verdict_changed(*topic, *from, *to)
+            }
             NodeEvent::PostSent => vec![count(&series::POSTS_SENT, "", 1)],
             NodeEvent::PostReceived { after } => vec![
                 count(&series::POSTS_RECEIVED, "", 1),
@@ -185,9 +188,8 @@ impl Recorder {
                 neighbors,
                 verdict,
             } => {
-                let mut changes = self.add_topic(1);
+                let mut changes = self.set_topic(*topic, *verdict);
                 changes.push(self.set_neighbors(*topic, *neighbors));
-                changes.extend(verdict.map(|verdict| self.add_verdict(verdict, 1)));
                 changes
             }
             NodeEvent::RequestsInFlight { service, requests } => {
@@ -204,25 +206,35 @@ impl Recorder {
 
     /// A search counts once, by its first outcome: after the join, and after neighbors were lost.
     /// What follows a failure is the same search.
-    fn verdict_changed(&mut self, from: Option<Verdict>, to: Verdict) -> Vec<Change> {
-        let mut changes = Vec::new();
+    fn verdict_changed(
+        &mut self,
+        topic: TopicId,
+        from: Option<Verdict>,
+        to: Verdict,
+    ) -> Vec<Change> {
+        let mut changes = self.set_topic(topic, Some(to));
         if matches!(from, None | Some(Verdict::Joined { .. })) {
             changes.push(count(&series::JOINS, to.as_str(), 1));
         }
-        changes.extend(from.map(|from| self.add_verdict(from, -1)));
-        changes.push(self.add_verdict(to, 1));
         changes
     }
 
-    fn add_verdict(&mut self, verdict: Verdict, by: i64) -> Change {
-        let topics = self.verdicts.entry(verdict.as_str()).or_default();
-        *topics = topics.saturating_add_signed(by);
-        set(&series::VERDICT, verdict.as_str(), *topics as f64)
+    fn set_topic(&mut self, topic: TopicId, verdict: Option<Verdict>) -> Vec<Change> {
+        self.topics.insert(topic, verdict);
+        self.say_topics()
     }
 
-    fn add_topic(&mut self, by: i64) -> Vec<Change> {
-        self.topics = self.topics.saturating_add_signed(by);
-        vec![set(&series::TOPICS, "", self.topics as f64)]
+    fn say_topics(&self) -> Vec<Change> {
+        let with = |outcome| {
+            let verdicts = self.topics.values().flatten();
+            verdicts
+                .filter(|verdict| verdict.as_str() == outcome)
+                .count()
+        };
+        let mut changes = vec![set(&series::TOPICS, "", self.topics.len() as f64)];
+        let outcomes = Verdict::OUTCOMES.into_iter();
+        changes.extend(outcomes.map(|o| set(&series::VERDICT, o, with(o) as f64)));
+        changes
     }
 
     fn set_neighbors(&mut self, topic: TopicId, neighbors: usize) -> Change {
@@ -278,7 +290,8 @@ mod tests {
     fn a_search_counts_once_by_its_first_outcome() {
         let mut recorder = Recorder::default();
         let mut change = |from, to| {
-            let changes = recorder.node(&NodeEvent::VerdictChanged { from, to });
+            let topic = topic(1);
+            let changes = recorder.node(&NodeEvent::VerdictChanged { topic, from, to });
             joins(&changes)
         };
         assert_eq!(change(None, Verdict::Alone), ["alone"]);
@@ -291,21 +304,26 @@ mod tests {
     #[test]
     fn topics_are_counted_by_verdict_until_they_are_left() {
         let mut recorder = Recorder::default();
-        let changed = |from, to| NodeEvent::VerdictChanged { from, to };
-        recorder.node(&changed(None, Verdict::Alone));
-        recorder.node(&changed(None, Verdict::Alone));
-        let changes = recorder.node(&changed(Some(Verdict::Alone), JOINED));
+        let changed = |n, to| NodeEvent::VerdictChanged {
+            topic: topic(n),
+            from: None,
+            to,
+        };
+        recorder.node(&changed(1, Verdict::Alone));
+        recorder.node(&changed(2, Verdict::Alone));
+        let changes = recorder.node(&changed(1, JOINED));
         assert!(changes.contains(&set(&series::VERDICT, "alone", 1.0)));
         assert!(changes.contains(&set(&series::VERDICT, "joined", 1.0)));
-        let closed = NodeEvent::TopicClosed {
-            topic: topic(1),
-            verdict: Some(JOINED),
-        };
-        assert!(
-            recorder
-                .node(&closed)
-                .contains(&set(&series::VERDICT, "joined", 0.0))
-        );
+        assert!(changes.contains(&set(&series::TOPICS, "", 2.0)));
+        // A node that was started again opens its topics again.
+        let opened = NodeEvent::TopicOpened { topic: topic(1) };
+        let changes = recorder.node(&opened);
+        assert!(changes.contains(&set(&series::VERDICT, "joined", 0.0)));
+        assert!(changes.contains(&set(&series::TOPICS, "", 2.0)));
+        let closed = NodeEvent::TopicClosed { topic: topic(2) };
+        let changes = recorder.node(&closed);
+        assert!(changes.contains(&set(&series::VERDICT, "alone", 0.0)));
+        assert!(changes.contains(&set(&series::TOPICS, "", 1.0)));
     }
 
     #[test]
@@ -322,10 +340,7 @@ mod tests {
         assert_eq!(now(topic(1), 2), set(&series::NEIGHBORS, "", 2.0));
         assert_eq!(now(topic(2), 3), set(&series::NEIGHBORS, "", 5.0));
         assert_eq!(now(topic(1), 1), set(&series::NEIGHBORS, "", 4.0));
-        let closed = NodeEvent::TopicClosed {
-            topic: topic(2),
-            verdict: None,
-        };
+        let closed = NodeEvent::TopicClosed { topic: topic(2) };
         assert!(
             recorder
                 .node(&closed)
