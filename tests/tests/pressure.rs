@@ -19,6 +19,7 @@ async fn start(event_buffer: usize, peers: Vec<kukuri::EndpointAddr>) -> (Node, 
     config.identity.store = StoreChoice::Memory;
     config.discovery.sources.rendezvous = false;
     config.node.event_buffer = event_buffer;
+    config.node.probe_every_ms = 20;
     let node = Node::builder()
         .config(config)
         .data_dir(dir.path())
@@ -76,11 +77,48 @@ async fn a_flood_is_refused_and_memory_stays_flat() {
     assert!(posted > 0 && busy > 0, "posted {posted}, refused {busy}");
     // The floods together brought 20 MB; the bound is on what stays.
     assert!(grown < 16 << 20, "memory grew by {grown} bytes");
+    // Busy is not dead: no service was started again.
+    let metrics = node.metrics().await;
+    let restarts = metrics
+        .lines()
+        .filter(|l| l.starts_with("kukuri_node_restarts_total"));
+    assert!(restarts.clone().count() > 0);
+    assert!(
+        restarts.clone().all(|line| line.ends_with(" 0")),
+        "{metrics}"
+    );
     // It goes on, and everything that was acknowledged is there.
     topic.post("after the flood").await.unwrap();
     let stored = topic.posts(UnixMillis(0), 10_000).await.unwrap();
     assert_eq!(stored.len(), (posted + 1).min(10_000));
     node.shutdown().await;
+}
+
+/// A join that its caller did not wait for is no obstacle to the next one.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_join_that_was_given_up_can_be_made_again() {
+    let (node, topic, _dir) = start(16, Vec::new()).await;
+    let join = || node.join("tea".parse().unwrap(), JoinOptions::default());
+    // The node is told, and the answer is not waited for.
+    let mut given_up = Box::pin(join());
+    assert!(futures_util::poll!(given_up.as_mut()).is_pending());
+    drop(given_up);
+    let again = async {
+        loop {
+            match join().await {
+                Ok(topic) => return topic,
+                // The first one is still being made.
+                Err(kukuri::TopicError::AlreadyJoined) => tokio::task::yield_now().await,
+                Err(other) => panic!("{other}"),
+            }
+        }
+    };
+    let tea = timeout(DEADLINE, again).await.unwrap();
+    tea.post("works").await.unwrap();
+    // Who holds a topic keeps it.
+    let second = join().await;
+    assert!(matches!(second, Err(kukuri::TopicError::AlreadyJoined)));
+    drop(topic);
 }
 
 /// A reader that never reads slows nobody, and is told what it missed.

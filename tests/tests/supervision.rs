@@ -216,3 +216,53 @@ async fn a_node_whose_service_ends_again_and_again_gives_up() {
     assert!(timeout(DEADLINE, ended).await.is_ok());
     assert!(a.topic.post("too late").await.is_err());
 }
+
+/// An actor that hangs keeps what it has for good; readers of events must not wait for it.
+#[tokio::test(flavor = "multi_thread")]
+async fn events_end_with_a_node_whose_own_actor_hangs() {
+    let dht = tokio::task::spawn_blocking(|| LocalDht::start(2, 0).unwrap())
+        .await
+        .unwrap();
+    let mut a = start(&dht, config()).await;
+    let node = a.node.clone();
+    let hung = tokio::spawn(async move { node.drill(Service::Node, Drill::Hang).await });
+    let restarted = async { while a.restarts(Service::Node, "hang").await < 1.0 {} };
+    timeout(DEADLINE, restarted).await.unwrap();
+    a.node.shutdown().await;
+    let ended = async { while a.events.next().await.is_some() {} };
+    timeout(DEADLINE, ended).await.unwrap();
+    hung.abort();
+}
+
+/// What a service did not hear when a topic was left, it is told again.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_topic_that_was_left_while_a_service_was_down_is_left() {
+    let dht = tokio::task::spawn_blocking(|| LocalDht::start(4, 0).unwrap())
+        .await
+        .unwrap();
+    let a = start(&dht, config()).await;
+    let mut b = start(&dht, config()).await;
+    let up =
+        async { while !matches!(b.events.next().await, Some(TopicEvent::NeighborUp { .. })) {} };
+    timeout(DEADLINE, up).await.unwrap();
+    // Longer than a request waits: gossip does not hear that the topic is left.
+    let node = a.node.clone();
+    let slow = Drill::Slow(Duration::from_secs(11));
+    let mut config = tokio::spawn(async move { node.drill(Service::Gossip, slow).await });
+    a.topic.leave().await;
+    let down =
+        async { while !matches!(b.events.next().await, Some(TopicEvent::NeighborDown { .. })) {} };
+    timeout(DEADLINE, down).await.unwrap();
+    let _slow = (&mut config).await;
+    // Nor does it come back: a fresh search of b finds nobody.
+    let alone = async {
+        loop {
+            match b.events.next().await {
+                Some(TopicEvent::Verdict(verdict)) if verdict.as_str() == "alone" => return,
+                Some(TopicEvent::NeighborUp { .. }) => panic!("a ghost"),
+                _ => {}
+            }
+        }
+    };
+    timeout(DEADLINE, alone).await.unwrap();
+}

@@ -1,9 +1,40 @@
 //! A thread of its own for each actor.
 
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+
 use actix::Arbiter;
 use tokio::sync::oneshot;
 
 use crate::error::{Cause, StartError};
+use crate::supervise::Service;
+
+/// The arbiters of a node's actors. They are stopped with this value, so that a node that does not
+/// start leaves none behind.
+#[derive(Debug, Default)]
+pub struct Arbiters(RefCell<BTreeMap<Service, Arbiter>>);
+
+impl Arbiters {
+    /// Keeps the arbiter of a service, and stops the one before it: its thread ends, and with it all
+    /// tasks of the old actor. One that hangs stays behind.
+    pub fn keep(&self, service: Service, arbiter: Arbiter) {
+        let old = self.0.borrow_mut().insert(service, arbiter);
+        old.map(|arbiter| arbiter.stop());
+    }
+
+    /// Stops all of them.
+    pub fn stop(&self) {
+        for arbiter in self.0.borrow().values() {
+            arbiter.stop();
+        }
+    }
+}
+
+impl Drop for Arbiters {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
 
 /// Runs what starts an actor in an arbiter of its own.
 pub async fn in_arbiter<T: Send + 'static>(

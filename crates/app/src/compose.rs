@@ -5,7 +5,6 @@
 //! holds up no other, and one that is given up takes all its tasks with it.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
 use std::net::SocketAddrV4;
 use std::path::PathBuf;
 
@@ -16,7 +15,7 @@ use kukuri_contract::{
     MetricsPort, NodeEvent, Outlet, StoreEvent, StorePort, WallClock,
 };
 
-use crate::arbiter::in_arbiter;
+use crate::arbiter::{Arbiters, in_arbiter};
 use crate::config::Config;
 use crate::error::{Cause, StartError};
 use crate::node::actor::NodeActor;
@@ -102,7 +101,7 @@ pub struct Parts {
     memory: kukuri_identity::MemoryStore,
     endpoint_key: EndpointKey,
     pub(crate) outlets: Outlets,
-    pub(crate) arbiters: RefCell<BTreeMap<Service, Arbiter>>,
+    pub(crate) arbiters: Arbiters,
     gossip_holder: RefCell<LeaseHolder>,
 }
 
@@ -118,15 +117,14 @@ impl Parts {
         wanted: Wanted,
     ) -> Result<Self, StartError> {
         let memory = kukuri_identity::MemoryStore::default();
-        let mut arbiters = BTreeMap::new();
-        let mut keep = |service, arbiter| _ = arbiters.insert(service, arbiter);
+        let arbiters = Arbiters::default();
 
         let deps = kukuri_metrics::Deps {};
         let (metrics, arbiter) = spawn::<Metrics>(config.metrics.clone(), deps, 1).await?;
-        keep(Service::Metrics, arbiter);
+        arbiters.keep(Service::Metrics, arbiter);
 
         let (node, arbiter) = spawn_node(clock.clone(), wanted.clone()).await?;
-        keep(Service::Node, arbiter);
+        arbiters.keep(Service::Node, arbiter);
 
         let outlets = Outlets {
             discovery: Outlet::new([node.discovery, metrics.discovery]),
@@ -137,22 +135,22 @@ impl Parts {
 
         let deps = store_deps(&data_dir, &clock, &outlets);
         let (store, arbiter) = spawn::<Store>(config.store.clone(), deps, 1).await?;
-        keep(Service::Store, arbiter);
+        arbiters.keep(Service::Store, arbiter);
 
         let deps = identity_deps(&data_dir, &memory, &clock);
         let (identity, arbiter) = spawn::<Identity>(config.identity.clone(), deps, 1).await?;
-        keep(Service::Identity, arbiter);
+        arbiters.keep(Service::Identity, arbiter);
 
         let (gossip_holder, lease) = Lease::new();
         let deps = gossip_deps(&identity.endpoint_key, &outlets, lease);
         let workers = config.node.worker_threads;
         let (gossip, arbiter) = spawn::<Gossip>(config.gossip.clone(), deps, workers).await?;
-        keep(Service::Gossip, arbiter);
+        arbiters.keep(Service::Gossip, arbiter);
 
         let contacts = contacts(&store.port).await;
         let deps = discovery_deps(&identity.info, &identity.port, contacts, &clock, &outlets);
         let (discovery, arbiter) = spawn::<Discovery>(config.discovery.clone(), deps, 1).await?;
-        keep(Service::Discovery, arbiter);
+        arbiters.keep(Service::Discovery, arbiter);
 
         let parts = Self {
             ports: Ports {
@@ -174,7 +172,7 @@ impl Parts {
             memory,
             endpoint_key: identity.endpoint_key,
             outlets,
-            arbiters: RefCell::new(arbiters),
+            arbiters,
             gossip_holder: RefCell::new(gossip_holder),
         };
         parts.wire().await.map_err(|error| StartError::Service {
@@ -242,9 +240,7 @@ impl Parts {
                 arbiter
             }
         };
-        let old = self.arbiters.borrow_mut().insert(service, arbiter);
-        // Its thread ends, and with it all tasks of the old actor. One that hangs stays behind.
-        old.map(|arbiter| arbiter.stop());
+        self.arbiters.keep(service, arbiter);
         Ok(())
     }
 }

@@ -67,7 +67,7 @@ async fn read(
         clock: WallClock::system(),
         events: Outlet::new([]),
     };
-    let store = Store::spawn(config.store, deps)
+    let store = Store::spawn(config.store.keeping_everything(), deps)
         .await
         .map_err(|error| HistoryError::Open(Box::new(error)))?
         .port;

@@ -98,9 +98,7 @@ impl Parts {
             _ = tokio::join!(store.stop(), identity.stop(), metrics.stop());
         };
         limited("store", STOP_LIMIT_LOCAL, local).await;
-        for arbiter in self.arbiters.borrow().values() {
-            arbiter.stop();
-        }
+        self.arbiters.stop();
     }
 }
 

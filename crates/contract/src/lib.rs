@@ -27,6 +27,7 @@ mod metrics;
 mod peer;
 mod port;
 mod store;
+mod supervision;
 mod topic;
 mod verdict;
 
@@ -56,10 +57,11 @@ pub use metrics::{
     MetricsPort, MetricsService, NodeEvent, PostDrop, Render, RepairResult, RestartReason,
 };
 pub use peer::{EndpointAddr, EndpointAddrError, MAX_DIRECT_ADDRESSES, Source};
-pub use port::{CallError, Drill, Gate, Limits, Line, Never, Probe, Request, Stop, Watch};
+pub use port::{CallError, Gate, Limits, Line, Never, Probe, Request, Stop};
 pub use store::{
     Beyond, Contacts, Holding, Holdings, KnownPeer, KnownPeers, LastSeq, Post, Posts, PostsBeyond,
     Remember, RememberContacts, SavePost, Saved, StoreError, StoreEvent, StorePort, StoreService,
 };
+pub use supervision::{Drill, Watch};
 pub use topic::{MAX_TOPIC_NAME_BYTES, SECRET_BYTES, TopicName, TopicNameError, TopicSecret};
 pub use verdict::Verdict;

@@ -53,68 +53,9 @@ pub struct Probe;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stop;
 
-/// Causes a fault on purpose, so that supervision can be practiced on a running service. Every
-/// service has it, by [`supervised!`](crate::supervised).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Drill {
-    /// The handler panics.
-    Panic,
-    /// The handler blocks its thread for good.
-    Hang,
-    /// The handler blocks its thread for a while.
-    Slow(Duration),
-}
-
-impl Drill {
-    /// Does it.
-    ///
-    /// # Panics
-    /// When that is what was asked for.
-    pub fn perform(self) {
-        match self {
-            Self::Panic => panic!("a drill"),
-            Self::Hang => loop {
-                std::thread::park();
-            },
-            Self::Slow(time) => std::thread::sleep(time),
-        }
-    }
-}
-
-/// Waits for the end of a service: it is never answered, so its reply breaks off when the actor is
-/// gone, be it by a panic.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Watch;
-
 request! {
     Probe => (), Never;
     Stop => (), Never;
-    Drill => (), Never;
-    Watch => (), Never;
-}
-
-/// Lets an actor handle [`Drill`] and [`Watch`].
-#[macro_export]
-macro_rules! supervised {
-    ($actor:ty) => {
-        impl actix::Handler<$crate::Watch> for $actor {
-            // Tied to the actor's context: a plain future would live on without it.
-            type Result = actix::ResponseActFuture<Self, Result<(), $crate::Never>>;
-
-            fn handle(&mut self, _: $crate::Watch, _: &mut Self::Context) -> Self::Result {
-                Box::pin(actix::fut::wrap_future(std::future::pending()))
-            }
-        }
-
-        impl actix::Handler<$crate::Drill> for $actor {
-            type Result = Result<(), $crate::Never>;
-
-            fn handle(&mut self, drill: $crate::Drill, _: &mut Self::Context) -> Self::Result {
-                drill.perform();
-                Ok(())
-            }
-        }
-    };
 }
 
 /// Why a request brought no reply.
@@ -243,6 +184,19 @@ where
             limit: gate.limits.in_flight,
         };
         let _permit = gate.permits.try_acquire().map_err(|_| busy)?;
+        self.call_ungated(gate, request).await
+    }
+
+    /// The same without a permit: for the few requests that must get through when a service is busy.
+    ///
+    /// # Errors
+    /// See [`CallError`]; never `Busy`.
+    pub async fn call_ungated(
+        &self,
+        gate: &Gate,
+        request: M,
+    ) -> Result<M::Reply, CallError<M::Error>> {
+        let service = gate.service;
         let reply = {
             let to = self.lock();
             to.send(request)
@@ -336,18 +290,18 @@ macro_rules! service {
                 self.gate.in_use()
             }
 
-            /// Asks whether the service still works.
+            /// Asks whether the service still works. Takes no permit: busy is not dead.
             pub async fn probe(
                 &self,
             ) -> Result<(), $crate::CallError<$crate::Never>> {
-                self.probe.call(&self.gate, $crate::Probe).await
+                self.probe.call_ungated(&self.gate, $crate::Probe).await
             }
 
-            /// Asks the service to end in good order.
+            /// Asks the service to end in good order. Takes no permit.
             pub async fn stop(
                 &self,
             ) -> Result<(), $crate::CallError<$crate::Never>> {
-                self.stop.call(&self.gate, $crate::Stop).await
+                self.stop.call_ungated(&self.gate, $crate::Stop).await
             }
 
             /// Returns when the actor behind this port is gone. Takes no permit, and as long as it
@@ -361,7 +315,7 @@ macro_rules! service {
                 &self,
                 drill: $crate::Drill,
             ) -> Result<(), $crate::CallError<$crate::Never>> {
-                self.drill.call(&self.gate, drill).await
+                self.drill.call_ungated(&self.gate, drill).await
             }
 
             $(

@@ -29,6 +29,19 @@ pub struct Config {
     pub max_peer_age_days: u32,
 }
 
+impl Config {
+    /// The same without any retention: for a reader, whose config may be another one than that of the
+    /// node that keeps the posts.
+    pub fn keeping_everything(self) -> Self {
+        Self {
+            retention_days: u32::MAX,
+            max_posts_per_topic: u32::MAX as usize,
+            max_peer_age_days: u32::MAX,
+            ..self
+        }
+    }
+}
+
 impl Default for Config {
     fn default() -> Self {
         Self {

@@ -160,6 +160,10 @@ const LIBRARIES: &[Library] = &[
             ("crates/app/src/node/actor.rs", "the node's actor"),
             ("crates/app/src/node/posts.rs", "its handlers for posts"),
             ("crates/app/src/node/topics.rs", "its handlers for topics"),
+            (
+                "crates/app/src/node/restarts.rs",
+                "its handlers for restarts",
+            ),
             ("crates/app/src/arbiter.rs", "a thread for each actor"),
             ("crates/app/src/node/identity.rs", "an identity alone"),
             (

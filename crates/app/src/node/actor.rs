@@ -43,6 +43,8 @@ pub struct NodeActor {
     pub(super) topics: BTreeMap<TopicId, OpenTopic>,
     pub(super) inbox: VecDeque<(TopicId, Bytes)>,
     pub(super) receiving: usize,
+    /// Topics are going to be joined again soon.
+    pub(super) resuming: bool,
     /// Repairs of neighbors that are being answered.
     pub(super) answering: usize,
     start: Instant,
@@ -69,6 +71,7 @@ impl NodeActor {
                 topics: BTreeMap::new(),
                 inbox: VecDeque::new(),
                 receiving: 0,
+                resuming: false,
                 answering: 0,
                 start: Instant::now(),
             }

@@ -207,6 +207,15 @@ impl Node {
         }
     }
 
+    /// Returns when the node's thread has ended, whatever its actors do.
+    pub(super) fn ended(&self) -> impl Future<Output = ()> + Send + use<> {
+        let mut gave_up = self.0.gave_up.clone();
+        async move {
+            // The thread drops the sending side at its end.
+            while gave_up.changed().await.is_ok() {}
+        }
+    }
+
     pub(super) fn port(&self) -> &NodePort {
         &self.0.started.port
     }

@@ -7,6 +7,7 @@ mod identity;
 mod lock;
 mod posts;
 mod repair;
+mod restarts;
 mod run;
 pub mod service;
 mod topic;

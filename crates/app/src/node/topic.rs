@@ -71,11 +71,12 @@ impl Topic {
 
     /// What happened since the join, or since the last call of this method, and all that will
     /// happen. A reader that is too slow gets [`TopicEvent::Lagged`] instead of the oldest events.
-    /// Ends when the topic is left.
+    /// Ends when the topic is left, or with the node.
     pub fn events(&self) -> TopicEvents {
         let mut heard = self.heard.lock().unwrap_or_else(PoisonError::into_inner);
         let later = heard.resubscribe();
-        TopicEvents::new(std::mem::replace(&mut *heard, later))
+        let ended = self.node.ended();
+        TopicEvents::new(std::mem::replace(&mut *heard, later), ended)
     }
 
     /// The newest `limit` posts in the store written at `since` or later, oldest first.
@@ -177,7 +178,10 @@ impl From<Post> for PostEvent {
 pub struct TopicEvents(Pin<Box<dyn Stream<Item = TopicEvent> + Send>>);
 
 impl TopicEvents {
-    fn new(heard: broadcast::Receiver<TopicEvent>) -> Self {
+    fn new(
+        heard: broadcast::Receiver<TopicEvent>,
+        ended: impl Future<Output = ()> + Send + 'static,
+    ) -> Self {
         let events = stream::unfold(heard, |mut heard| async move {
             match heard.recv().await {
                 Ok(event) => Some((event, heard)),
@@ -185,6 +189,8 @@ impl TopicEvents {
                 Err(broadcast::error::RecvError::Closed) => None,
             }
         });
+        // An actor that hangs never lets go of the sending side.
+        let events = events.take_until(ended);
         Self(Box::pin(events))
     }
 

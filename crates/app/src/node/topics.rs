@@ -6,18 +6,16 @@ use actix::{
     ActorFutureExt, AsyncContext, Context, Handler, ResponseActFuture, ResponseFuture, WrapFuture,
 };
 use kukuri_contract::{
-    AddTopic, AuthorId, Dial, Discover, DiscoveryPort, EndpointAddr, Forget, GossipPort, Join,
-    Joined, KnownPeers, LastSeq, Leave, LocalAddress, NeighborCount, Never, NodeEvent, RemoveTopic,
-    SetAddress, Source, TopicId,
+    AddTopic, AuthorId, Discover, DiscoveryPort, Forget, Join, Joined, KnownPeers, LastSeq, Leave,
+    NeighborCount, Never, NodeEvent, RemoveTopic, SetAddress, Source, TopicId,
 };
 
 use super::actor::{NodeActor, OpenTopic};
-use super::service::{LeaveTopic, Open, Resync, Wire};
+use super::service::{LeaveTopic, Open};
 use super::wanted::WantedTopic;
 use crate::compose::Ports;
 use crate::core::topic::TopicState;
 use crate::error::TopicError;
-use crate::supervise::Service;
 
 /// Peers of an earlier run that are tried at the start.
 const CACHED_PEERS: usize = 32;
@@ -131,8 +129,14 @@ impl NodeActor {
             last_seq,
             discover,
         } = prepared;
-        if self.topics.contains_key(&topic) {
-            return Err(TopicError::AlreadyJoined);
+        if let Some(open) = self.topics.get_mut(&topic) {
+            // Nobody holds it, for example because the first join was given up waiting for.
+            if open.events.receiver_count() > 0 {
+                return Err(TopicError::AlreadyJoined);
+            }
+            open.events = wanted.events.clone();
+            self.wanted.insert(topic, wanted);
+            return Ok(Entered { topic, discover });
         }
         let mut state = TopicState::new(last_seq, wanted.joined, joined_at);
         for peer in &discover.cached {
@@ -153,12 +157,12 @@ impl NodeActor {
 
     /// Leaves a topic here, and gives what tells the services.
     fn leave(&mut self, topic: TopicId) -> impl Future<Output = ()> + 'static + use<> {
-        let ports = self.ports().filter(|_| self.topics.contains_key(&topic));
         self.wanted.remove(topic);
         if let Some(open) = self.topics.remove(&topic) {
             tracing::info!(?topic, name = %open.name, "topic left");
             self.emit(NodeEvent::TopicClosed { topic });
         }
+        let (ports, wanted) = (self.ports(), self.wanted.clone());
         async move {
             let Some(ports) = ports else {
                 return;
@@ -166,10 +170,21 @@ impl NodeActor {
             let discovery = ports.discovery.forget(Forget { topic }).await.err();
             let gossip = ports.gossip.leave(Leave { topic }).await.err();
             let removed = ports.identity.remove_topic(RemoveTopic { topic }).await;
-            for error in [discovery, gossip, removed.err()].into_iter().flatten() {
+            let failures = [discovery, gossip, removed.err()];
+            for error in failures.iter().flatten() {
                 tracing::debug!(%error, "while leaving a topic");
             }
+            // What was not heard is told again with the next reconciling.
+            if failures.iter().all(Option::is_none) && !wanted.contains(topic) {
+                wanted.told(topic);
+            }
         }
+    }
+
+    /// Tells the services of a topic that nobody wants, be it for the second time.
+    fn leave_again(&mut self, topic: TopicId, ctx: &mut Context<Self>) {
+        let left = self.leave(topic);
+        ctx.spawn(left.into_actor(self));
     }
 
     // --- telling again ---
@@ -183,6 +198,9 @@ impl NodeActor {
                 true => self.reconcile(topic, wanted, ctx),
                 false => self.resume(topic, wanted, ctx),
             }
+        }
+        for topic in self.wanted.left() {
+            self.leave_again(topic, ctx);
         }
     }
 
@@ -222,7 +240,8 @@ impl NodeActor {
         let then = prepared.into_actor(self).map(move |prepared, actor, ctx| {
             let now = actor.now();
             match prepared {
-                // Left, or joined again, in the meantime.
+                // Left in the meantime, or joined again.
+                _ if !actor.wanted.contains(topic) => actor.leave_again(topic, ctx),
                 Ok(_) if actor.topics.contains_key(&topic) => {}
                 Ok(prepared) => {
                     if actor.enter(prepared, wanted.clone(), now).is_ok() {
@@ -231,11 +250,21 @@ impl NodeActor {
                 }
                 Err(error) => {
                     actor.call_failed(error.service(), &error);
-                    ctx.run_later(RESUME_PAUSE, |actor, ctx| actor.reconcile_all(ctx));
+                    actor.resume_later(ctx);
                 }
             }
         });
         ctx.spawn(then);
+    }
+
+    /// One more try for all topics together: one each would be a storm.
+    fn resume_later(&mut self, ctx: &mut Context<Self>) {
+        if !std::mem::replace(&mut self.resuming, true) {
+            ctx.run_later(RESUME_PAUSE, |actor, ctx| {
+                actor.resuming = false;
+                actor.reconcile_all(ctx);
+            });
+        }
     }
 
     /// Compares the neighbors with gossip's list, unless they have changed since it was asked for.
@@ -280,76 +309,6 @@ impl NodeActor {
         let told = async move { ports.discovery.set_address(SetAddress { address }).await };
         self.call(DiscoveryPort::SERVICE, told, ctx);
     }
-
-    // --- after a restart ---
-
-    /// A fresh gossip service has no neighbors, and perhaps another address.
-    fn gossip_restarted(&mut self, ctx: &mut Context<Self>) {
-        let Some(ports) = self.ports() else {
-            return;
-        };
-        for topic in self.topics.keys().copied().collect::<Vec<_>>() {
-            let lost = self.topics[&topic].state.neighbors().clone();
-            for peer in lost {
-                self.neighbor_down(topic, peer, ctx);
-            }
-        }
-        let asked = async move { ports.gossip.local_address(LocalAddress).await };
-        let then = asked.into_actor(self).map(|address, actor, ctx| {
-            match address {
-                Ok(address) => actor.address = Some(address.advertised),
-                Err(error) => actor.call_failed(GossipPort::SERVICE, &error),
-            }
-            actor.reconcile_all(ctx);
-            actor.dial_everybody(ctx);
-        });
-        ctx.spawn(then);
-    }
-
-    /// Hands all peers that were found to a fresh gossip service; discovery tells each only once.
-    fn dial_everybody(&mut self, ctx: &mut Context<Self>) {
-        let Some(ports) = self.ports() else {
-            return;
-        };
-        for (topic, open) in &self.topics {
-            let peers: Vec<EndpointAddr> = open.state.addresses().cloned().collect();
-            let (gossip, dial) = (
-                ports.gossip.clone(),
-                Dial {
-                    topic: *topic,
-                    peers,
-                },
-            );
-            let join = Join { topic: *topic };
-            let dialed = async move {
-                // Its reply is for the next comparison; this must come before the dials.
-                let _joined = gossip.join(join).await;
-                gossip.dial(dial).await
-            };
-            self.call(GossipPort::SERVICE, dialed, ctx);
-        }
-    }
-
-    /// Fresh metrics know nothing of what goes on.
-    fn metrics_restarted(&self) {
-        self.say_started();
-        for (topic, open) in &self.topics {
-            self.emit(NodeEvent::TopicResumed {
-                topic: *topic,
-                neighbors: open.state.neighbors().len(),
-                verdict: open.state.verdict(),
-            });
-        }
-    }
-
-    fn say_started(&self) {
-        if let Some(wires) = &self.wires {
-            self.emit(NodeEvent::Started {
-                version: env!("CARGO_PKG_VERSION"),
-                secret_store: wires.identity.store,
-            });
-        }
-    }
 }
 
 impl Handler<LeaveTopic> for NodeActor {
@@ -361,33 +320,5 @@ impl Handler<LeaveTopic> for NodeActor {
             left.await;
             Ok(())
         })
-    }
-}
-
-impl Handler<Wire> for NodeActor {
-    type Result = Result<(), Never>;
-
-    fn handle(&mut self, Wire(wires): Wire, ctx: &mut Self::Context) -> Self::Result {
-        self.address = Some(wires.address.clone());
-        self.wires = Some(wires);
-        self.say_started();
-        // After a restart of this actor, there are topics to join again.
-        self.reconcile_all(ctx);
-        Ok(())
-    }
-}
-
-impl Handler<Resync> for NodeActor {
-    type Result = Result<(), Never>;
-
-    fn handle(&mut self, Resync(service): Resync, ctx: &mut Self::Context) -> Self::Result {
-        match service {
-            Service::Identity | Service::Discovery => self.reconcile_all(ctx),
-            Service::Gossip => self.gossip_restarted(ctx),
-            Service::Metrics => self.metrics_restarted(),
-            // A fresh store has all there is; a fresh node was wired.
-            Service::Store | Service::Node => {}
-        }
-        Ok(())
     }
 }

@@ -1,7 +1,7 @@
 //! The topics that the user wants, kept outside of every actor: whatever is started again, they are
 //! joined again.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use kukuri_contract::{EndpointAddr, TopicId, TopicName, TopicSecret};
@@ -11,7 +11,14 @@ use super::topic::TopicEvent;
 
 /// The topics that the user wants. Clones share them.
 #[derive(Debug, Clone, Default)]
-pub struct Wanted(Arc<Mutex<BTreeMap<TopicId, WantedTopic>>>);
+pub struct Wanted(Arc<Mutex<State>>);
+
+#[derive(Debug, Default)]
+struct State {
+    topics: BTreeMap<TopicId, WantedTopic>,
+    /// Topics that were left, as long as not every service is known to have heard it.
+    left: BTreeSet<TopicId>,
+}
 
 /// A topic that the user wants.
 #[derive(Debug, Clone)]
@@ -31,36 +38,55 @@ pub struct WantedTopic {
 impl Wanted {
     /// Adds a topic.
     pub fn insert(&self, topic: TopicId, wanted: WantedTopic) {
-        self.lock().insert(topic, wanted);
+        let mut state = self.lock();
+        state.left.remove(&topic);
+        state.topics.insert(topic, wanted);
     }
 
-    /// Drops a topic. Its listeners hear that it has ended.
+    /// Drops a topic. Its listeners hear that it has ended; the services must be told.
     pub fn remove(&self, topic: TopicId) {
-        self.lock().remove(&topic);
+        let mut state = self.lock();
+        state.topics.remove(&topic);
+        state.left.insert(topic);
+    }
+
+    /// Every service has heard that a topic was left.
+    pub fn told(&self, topic: TopicId) {
+        self.lock().left.remove(&topic);
+    }
+
+    /// Whether a topic is wanted.
+    pub fn contains(&self, topic: TopicId) -> bool {
+        self.lock().topics.contains_key(&topic)
     }
 
     /// Notes that a topic had a neighbor.
     pub fn note_joined(&self, topic: TopicId) {
-        if let Some(wanted) = self.lock().get_mut(&topic) {
+        if let Some(wanted) = self.lock().topics.get_mut(&topic) {
             wanted.joined = true;
         }
     }
 
-    /// All topics.
+    /// All topics that are wanted.
     pub fn all(&self) -> Vec<(TopicId, WantedTopic)> {
-        let topics = self.lock();
+        let state = self.lock();
+        let topics = state.topics.iter();
         topics
-            .iter()
             .map(|(topic, wanted)| (*topic, wanted.clone()))
             .collect()
     }
 
-    /// Drops all topics.
-    pub fn clear(&self) {
-        self.lock().clear();
+    /// Topics that were left, and of which some service may not have heard.
+    pub fn left(&self) -> Vec<TopicId> {
+        self.lock().left.iter().copied().collect()
     }
 
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<TopicId, WantedTopic>> {
+    /// Drops all topics.
+    pub fn clear(&self) {
+        self.lock().topics.clear();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -3,6 +3,7 @@
 use actix::{Actor, Addr, Context, Handler, ResponseFuture};
 
 use super::*;
+use crate::Drill;
 
 #[derive(Debug)]
 pub struct Wait(Duration);
@@ -66,6 +67,7 @@ async fn busy_at_the_bound_and_free_after_it() {
     assert_eq!(port.in_flight(), 1);
     let busy = port.wait(Wait(Duration::ZERO)).await;
     assert!(matches!(busy, Err(CallError::Busy { limit: 1, .. })));
+    assert_eq!(port.probe().await, Ok(()), "busy is not dead");
     drop(slow);
     assert_eq!(port.wait(Wait(Duration::ZERO)).await, Ok(1));
     assert_eq!(port.probe().await, Ok(()));

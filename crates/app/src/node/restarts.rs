@@ -1,0 +1,106 @@
+//! What the node's actor tells a service that was started again, and what it does itself when it was.
+
+use actix::{ActorFutureExt, AsyncContext, Context, Handler, WrapFuture};
+use kukuri_contract::{Dial, EndpointAddr, GossipPort, Join, LocalAddress, Never, NodeEvent};
+
+use super::actor::NodeActor;
+use super::service::{Resync, Wire};
+use crate::supervise::Service;
+
+impl NodeActor {
+    /// A fresh gossip service has no neighbors, and perhaps another address.
+    fn gossip_restarted(&mut self, ctx: &mut Context<Self>) {
+        let Some(ports) = self.ports() else {
+            return;
+        };
+        for topic in self.topics.keys().copied().collect::<Vec<_>>() {
+            let lost = self.topics[&topic].state.neighbors().clone();
+            for peer in lost {
+                self.neighbor_down(topic, peer, ctx);
+            }
+        }
+        let asked = async move { ports.gossip.local_address(LocalAddress).await };
+        let then = asked.into_actor(self).map(|address, actor, ctx| {
+            match address {
+                Ok(address) => actor.address = Some(address.advertised),
+                Err(error) => actor.call_failed(GossipPort::SERVICE, &error),
+            }
+            actor.reconcile_all(ctx);
+            actor.dial_everybody(ctx);
+        });
+        ctx.spawn(then);
+    }
+
+    /// Hands all peers that were found to a fresh gossip service; discovery tells each only once.
+    fn dial_everybody(&mut self, ctx: &mut Context<Self>) {
+        let Some(ports) = self.ports() else {
+            return;
+        };
+        for (topic, open) in &self.topics {
+            let peers: Vec<EndpointAddr> = open.state.addresses().cloned().collect();
+            let (gossip, dial) = (
+                ports.gossip.clone(),
+                Dial {
+                    topic: *topic,
+                    peers,
+                },
+            );
+            let join = Join { topic: *topic };
+            let dialed = async move {
+                // Its reply is for the next comparison; this must come before the dials.
+                let _joined = gossip.join(join).await;
+                gossip.dial(dial).await
+            };
+            self.call(GossipPort::SERVICE, dialed, ctx);
+        }
+    }
+
+    /// Fresh metrics know nothing of what goes on.
+    fn metrics_restarted(&self) {
+        self.say_started();
+        for (topic, open) in &self.topics {
+            self.emit(NodeEvent::TopicResumed {
+                topic: *topic,
+                neighbors: open.state.neighbors().len(),
+                verdict: open.state.verdict(),
+            });
+        }
+    }
+
+    fn say_started(&self) {
+        if let Some(wires) = &self.wires {
+            self.emit(NodeEvent::Started {
+                version: env!("CARGO_PKG_VERSION"),
+                secret_store: wires.identity.store,
+            });
+        }
+    }
+}
+
+impl Handler<Wire> for NodeActor {
+    type Result = Result<(), Never>;
+
+    fn handle(&mut self, Wire(wires): Wire, ctx: &mut Self::Context) -> Self::Result {
+        self.address = Some(wires.address.clone());
+        self.wires = Some(wires);
+        self.say_started();
+        // After a restart of this actor, there are topics to join again.
+        self.reconcile_all(ctx);
+        Ok(())
+    }
+}
+
+impl Handler<Resync> for NodeActor {
+    type Result = Result<(), Never>;
+
+    fn handle(&mut self, Resync(service): Resync, ctx: &mut Self::Context) -> Self::Result {
+        match service {
+            Service::Identity | Service::Discovery => self.reconcile_all(ctx),
+            Service::Gossip => self.gossip_restarted(ctx),
+            Service::Metrics => self.metrics_restarted(),
+            // A fresh store has all there is; a fresh node was wired.
+            Service::Store | Service::Node => {}
+        }
+        Ok(())
+    }
+}
