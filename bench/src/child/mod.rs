@@ -1,0 +1,119 @@
+//! Processes of a measurement: this program again, with a hidden command. They talk in lines: JSON
+//! out, words in. A child ends when its input does, so none outlives the measurement.
+
+pub mod dht;
+
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::mpsc::{self, Receiver};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail};
+use serde_json::Value;
+
+/// A running child. Killed when dropped.
+#[derive(Debug)]
+pub struct Process {
+    child: Child,
+    input: ChildStdin,
+    lines: Receiver<Line>,
+}
+
+/// A line that a child has printed.
+#[derive(Debug)]
+pub struct Line {
+    /// When it was read.
+    pub at: Instant,
+    /// What it says.
+    pub value: Value,
+}
+
+impl Process {
+    /// Starts this program with these arguments.
+    ///
+    /// # Errors
+    /// It can't be started.
+    pub fn start(args: &[String]) -> anyhow::Result<Self> {
+        let program = std::env::current_exe().context("where this program is")?;
+        let mut child = Command::new(program)
+            .args(args)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .with_context(|| format!("can't start {args:?}"))?;
+        let input = child.stdin.take().context("the child's input")?;
+        let output = child.stdout.take().context("the child's output")?;
+        let (tx, lines) = mpsc::channel();
+        thread::spawn(move || {
+            for line in BufReader::new(output).lines().map_while(Result::ok) {
+                let at = Instant::now();
+                let value = serde_json::from_str(&line).unwrap_or(Value::String(line));
+                if tx.send(Line { at, value }).is_err() {
+                    return;
+                }
+            }
+        });
+        Ok(Self {
+            child,
+            input,
+            lines,
+        })
+    }
+
+    /// Tells the child something.
+    ///
+    /// # Errors
+    /// The child has ended.
+    pub fn tell(&mut self, line: &str) -> anyhow::Result<()> {
+        writeln!(self.input, "{line}").context("a child of the measurement has ended")
+    }
+
+    /// The next line, if one comes within the limit.
+    pub fn next(&mut self, limit: Duration) -> Option<Line> {
+        self.lines.recv_timeout(limit).ok()
+    }
+
+    /// The next line that has this field.
+    ///
+    /// # Errors
+    /// None came within the limit.
+    pub fn expect(&mut self, field: &str, limit: Duration) -> anyhow::Result<Line> {
+        let deadline = Instant::now() + limit;
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            match self.lines.recv_timeout(left) {
+                Ok(line) if line.value.get(field).is_some() => return Ok(line),
+                Ok(_) => {}
+                Err(_) => bail!("no {field:?} from a child of the measurement within {limit:?}"),
+            }
+        }
+    }
+
+    /// Its process id.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ended = self.child.kill();
+        let _reaped = self.child.wait();
+    }
+}
+
+/// Prints a line for the parent.
+pub fn say(value: &Value) {
+    println!("{value}");
+}
+
+/// Waits until the parent is gone.
+pub fn until_parent_ends() {
+    for line in std::io::stdin().lines() {
+        if line.is_err() {
+            return;
+        }
+    }
+}

@@ -1,0 +1,42 @@
+//! Measures kukuri, and what people use today beside it.
+//!
+//! Each command prints a table and, with `--json`, writes every sample. What was measured is in
+//! `docs/BENCHMARKS.md`.
+
+#![forbid(unsafe_code)]
+
+mod child;
+mod report;
+mod stats;
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+#[derive(Debug, Parser)]
+#[command(version, about, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// A DHT of real mainline nodes on loopback; ends with its input.
+    #[command(hide = true)]
+    Dht(child::dht::DhtArgs),
+}
+
+/// Where results go besides the table.
+#[derive(Debug, Args)]
+pub struct OutputArgs {
+    /// Write all samples to this file, as JSON.
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+}
+
+fn main() -> anyhow::Result<()> {
+    match Cli::parse().command {
+        Command::Dht(args) => child::dht::run(args),
+    }
+}
