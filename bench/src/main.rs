@@ -6,8 +6,12 @@
 #![forbid(unsafe_code)]
 
 mod child;
+mod join;
+mod netns;
 mod report;
+mod sniff;
 mod stats;
+mod usage;
 
 use std::path::PathBuf;
 
@@ -22,6 +26,11 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// First neighbors and whole swarms, kukuri beside distributed-topic-tracker.
+    Join(join::JoinArgs),
+    /// One measured node; ends with its input.
+    #[command(hide = true)]
+    Node(child::node::NodeArgs),
     /// A DHT of real mainline nodes on loopback; ends with its input.
     #[command(hide = true)]
     Dht(child::dht::DhtArgs),
@@ -37,6 +46,8 @@ pub struct OutputArgs {
 
 fn main() -> anyhow::Result<()> {
     match Cli::parse().command {
+        Command::Join(args) => join::run(args),
+        Command::Node(args) => child::node::run(args),
         Command::Dht(args) => child::dht::run(args),
     }
 }

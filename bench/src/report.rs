@@ -94,7 +94,7 @@ impl Report {
 
     fn table(&self) -> Table {
         let mut table = Table::new();
-        table.load_preset(presets::ASCII_MARKDOWN);
+        table.load_style(presets::ASCII_MARKDOWN);
         let mut header = vec!["what".to_owned(), "unit".to_owned(), "goal".to_owned()];
         for (at, who) in self.contenders.iter().enumerate() {
             header.push(who.clone());

@@ -30,6 +30,11 @@ pub fn run(args: DhtArgs) -> anyhow::Result<()> {
     let mut at_ports = Vec::new();
     let mut nodes = testnet.bootstrap.clone();
     for port in args.ports {
+        // The testnet's first node takes 6881 where that is free.
+        let address = format!("127.0.0.1:{port}");
+        if nodes.contains(&address) {
+            continue;
+        }
         let node = Dht::builder()
             .server_mode()
             .bootstrap(&testnet.bootstrap)
@@ -37,8 +42,7 @@ pub fn run(args: DhtArgs) -> anyhow::Result<()> {
             .port(port)
             .build()
             .with_context(|| format!("no DHT node at port {port}"))?;
-        node.bootstrapped();
-        nodes.push(format!("127.0.0.1:{port}"));
+        nodes.push(address);
         at_ports.push(node);
     }
     say(&json!({ "nodes": nodes }));

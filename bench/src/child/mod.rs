@@ -2,6 +2,9 @@
 //! out, words in. A child ends when its input does, so none outlives the measurement.
 
 pub mod dht;
+pub mod node;
+mod ours;
+mod rival;
 
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, Command, Stdio};
@@ -69,9 +72,9 @@ impl Process {
         writeln!(self.input, "{line}").context("a child of the measurement has ended")
     }
 
-    /// The next line, if one comes within the limit.
-    pub fn next(&mut self, limit: Duration) -> Option<Line> {
-        self.lines.recv_timeout(limit).ok()
+    /// All lines that have come.
+    pub fn heard(&mut self) -> Vec<Line> {
+        self.lines.try_iter().collect()
     }
 
     /// The next line that has this field.

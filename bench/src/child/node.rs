@@ -1,0 +1,130 @@
+//! One measured node in a process of its own: kukuri or the rival, behind the same few words.
+//!
+//! In: `peer ID ADDRESS` (the rival's address lookup), `go` (join now), `cast TEXT` (to everybody).
+//! Out: `{"ready": ID, ..}`, `{"up": ID}`, `{"down": ID}`, `{"got": TEXT}`, and for the first
+//! neighbor `{"first_ms": T}`, since `go`.
+
+use std::time::Instant;
+
+use clap::{Args, ValueEnum};
+use serde_json::json;
+use tokio::sync::mpsc;
+
+use super::{ours, rival, say};
+
+/// Words of the parent that wait; it says few.
+const WORDS: usize = 256;
+
+/// Who is measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
+pub enum Contender {
+    /// kukuri whose DHT node does not answer queries: "base".
+    KukuriSilent,
+    /// kukuri whose DHT node answers, as it does where it can be reached: "clean".
+    Kukuri,
+    /// distributed-topic-tracker, as shipped: its DHT node does not answer.
+    Rival,
+}
+
+impl Contender {
+    /// Its name in a table.
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::KukuriSilent => "kukuri, silent",
+            Self::Kukuri => "kukuri, serving",
+            Self::Rival => "distributed-topic-tracker",
+        }
+    }
+}
+
+/// Which node to run.
+#[derive(Debug, Args)]
+pub struct NodeArgs {
+    /// Who.
+    #[arg(long)]
+    contender: Contender,
+    /// Name of the topic.
+    #[arg(long)]
+    topic: String,
+    /// DHT nodes to start from; the rival has its own fixed names.
+    #[arg(long, value_delimiter = ',')]
+    dht: Vec<String>,
+}
+
+/// A word of the parent.
+#[derive(Debug)]
+pub enum Word {
+    /// Join now.
+    Go,
+    /// An endpoint id, and where it is.
+    Peer(String, String),
+    /// Tell everybody in the topic.
+    Cast(String),
+}
+
+/// Runs the child.
+pub fn run(args: NodeArgs) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()?;
+    let words = words();
+    runtime.block_on(async {
+        match args.contender {
+            Contender::Kukuri => ours::run(true, &args.topic, args.dht, words).await,
+            Contender::KukuriSilent => ours::run(false, &args.topic, args.dht, words).await,
+            Contender::Rival => rival::run(&args.topic, words).await,
+        }
+    })
+}
+
+fn words() -> mpsc::Receiver<Word> {
+    let (tx, rx) = mpsc::channel(WORDS);
+    std::thread::spawn(move || {
+        for line in std::io::stdin().lines().map_while(Result::ok) {
+            let word = match line.split(' ').collect::<Vec<_>>()[..] {
+                ["go"] => Word::Go,
+                ["peer", id, address] => Word::Peer(id.to_owned(), address.to_owned()),
+                ["cast", text] => Word::Cast(text.to_owned()),
+                _ => panic!("not a word of the measurement: {line:?}"),
+            };
+            if tx.blocking_send(word).is_err() {
+                return;
+            }
+        }
+        // The parent has ended, and so does this process, whatever its node does.
+        std::process::exit(0);
+    });
+    rx
+}
+
+/// Tells the parent about neighbors, and when the first one came.
+#[derive(Debug)]
+pub struct Neighbors {
+    go: Instant,
+    any: bool,
+}
+
+impl Neighbors {
+    /// The clock starts now.
+    pub fn since_now() -> Self {
+        Self {
+            go: Instant::now(),
+            any: false,
+        }
+    }
+
+    /// A neighbor more.
+    pub fn up(&mut self, id: &str) {
+        let after = self.go.elapsed();
+        say(&json!({ "up": id }));
+        if !std::mem::replace(&mut self.any, true) {
+            say(&json!({ "first_ms": after.as_secs_f64() * 1e3 }));
+        }
+    }
+
+    /// A neighbor less.
+    pub fn down(&self, id: &str) {
+        say(&json!({ "down": id }));
+    }
+}

@@ -1,0 +1,71 @@
+//! A kukuri node, as an app embeds it.
+
+use std::net::Ipv4Addr;
+
+use kukuri::{Config, JoinOptions, Node, StoreChoice, Topic, TopicEvent};
+use serde_json::json;
+use tempfile::TempDir;
+use tokio::sync::mpsc;
+
+use super::node::{Neighbors, Word};
+use super::say;
+
+/// Runs one. Its clock starts before anything of it does: it includes reading the keys, opening the
+/// database and starting the DHT node.
+pub async fn run(
+    serve: bool,
+    name: &str,
+    dht: Vec<String>,
+    mut words: mpsc::Receiver<Word>,
+) -> anyhow::Result<()> {
+    let dir = TempDir::new()?;
+    say(&json!({ "ready": null }));
+    while !matches!(words.recv().await, Some(Word::Go) | None) {}
+    let mut neighbors = Neighbors::since_now();
+    let node = Node::builder()
+        .config(config(serve))
+        .data_dir(dir.path())
+        .bind_ip(Ipv4Addr::LOCALHOST)
+        .dht_bootstrap(dht)
+        .spawn()
+        .await?;
+    let topic = node.join(name.parse()?, JoinOptions::default()).await?;
+    say(&json!({ "id": node.info().endpoint.to_string() }));
+    let mut events = topic.events();
+    loop {
+        tokio::select! {
+            word = words.recv() => match word {
+                Some(Word::Cast(text)) => cast(&topic, text),
+                Some(_) => {}
+                None => return Ok(()),
+            },
+            event = events.next() => match event {
+                Some(TopicEvent::NeighborUp { endpoint, .. }) => neighbors.up(&endpoint.to_string()),
+                Some(TopicEvent::NeighborDown { endpoint, .. }) => {
+                    neighbors.down(&endpoint.to_string());
+                }
+                Some(TopicEvent::Post(post)) => {
+                    say(&json!({ "got": String::from_utf8_lossy(&post.body) }));
+                }
+                Some(_) => {}
+                None => return Ok(()),
+            },
+        }
+    }
+}
+
+/// The config of a measured node: the defaults, but for what would ask the machine's user.
+pub fn config(serve: bool) -> Config {
+    let mut config = Config::default();
+    config.identity.store = StoreChoice::File;
+    config.discovery.serve = match serve {
+        true => kukuri_discovery::Serve::Always,
+        false => kukuri_discovery::Serve::Never,
+    };
+    config
+}
+
+fn cast(topic: &Topic, text: String) {
+    let topic = topic.clone();
+    tokio::spawn(async move { topic.post(text).await });
+}

@@ -1,0 +1,254 @@
+//! The nodes of one run, and what they have told.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::child::dht::LocalDht;
+use crate::child::node::Contender;
+use crate::child::{Line, Process};
+use crate::usage;
+
+/// Most time for a child to be ready.
+const READY_LIMIT: Duration = Duration::from_secs(30);
+/// How often the children's lines are read; they are stamped as they come in.
+const READ_EVERY: Duration = Duration::from_millis(2);
+
+/// Nodes in a topic.
+#[derive(Debug)]
+pub struct Swarm<'a> {
+    contender: Contender,
+    dht: &'a LocalDht,
+    topic: String,
+    members: Vec<Member>,
+    go: Instant,
+    whole: Option<Duration>,
+}
+
+#[derive(Debug)]
+struct Member {
+    process: Process,
+    id: Option<String>,
+    address: Option<String>,
+    neighbors: BTreeSet<String>,
+    first_ms: Option<f64>,
+    got: HashSet<String>,
+}
+
+impl<'a> Swarm<'a> {
+    /// Nodes that have not joined yet.
+    ///
+    /// # Errors
+    /// A child does not start.
+    pub fn start(
+        contender: Contender,
+        dht: &'a LocalDht,
+        topic: String,
+        nodes: usize,
+    ) -> anyhow::Result<Self> {
+        let mut swarm = Self {
+            contender,
+            dht,
+            topic,
+            members: Vec::new(),
+            go: Instant::now(),
+            whole: None,
+        };
+        for _ in 0..nodes {
+            let member = swarm.member()?;
+            swarm.members.push(member);
+        }
+        swarm.introduce(0)?;
+        Ok(swarm)
+    }
+
+    /// All join at once.
+    ///
+    /// # Errors
+    /// A child has ended.
+    pub fn go(&mut self) -> anyhow::Result<()> {
+        self.go = Instant::now();
+        self.members
+            .iter_mut()
+            .try_for_each(|m| m.process.tell("go"))
+    }
+
+    /// One more joins. Says how long it took to its first neighbor in milliseconds, or `None` after
+    /// the limit.
+    ///
+    /// # Errors
+    /// A child has ended.
+    pub fn join_late(&mut self, limit: Duration) -> anyhow::Result<Option<f64>> {
+        let member = self.member()?;
+        let at = self.members.len();
+        self.members.push(member);
+        self.introduce(at)?;
+        self.members[at].process.tell("go")?;
+        self.wait(limit, |swarm| swarm.members[at].first_ms.is_some());
+        Ok(self.members[at].first_ms)
+    }
+
+    /// Reads until the condition holds, or the limit is over. Says whether it holds.
+    pub fn wait(&mut self, limit: Duration, mut holds: impl FnMut(&Self) -> bool) -> bool {
+        let deadline = Instant::now() + limit;
+        loop {
+            self.read();
+            if holds(self) {
+                return true;
+            }
+            if Instant::now() > deadline {
+                return false;
+            }
+            thread::sleep(READ_EVERY);
+        }
+    }
+
+    /// Times to the first neighbor, in milliseconds, of those that have one.
+    pub fn firsts(&self) -> Vec<f64> {
+        self.members.iter().filter_map(|m| m.first_ms).collect()
+    }
+
+    /// Number of nodes.
+    pub fn len(&self) -> usize {
+        self.members.len()
+    }
+
+    /// When all nodes were in one piece for the first time, since they began to join.
+    pub fn whole(&self) -> Option<Duration> {
+        self.whole
+    }
+
+    /// The first node tells everybody; says what share of the others has it within the limit, in
+    /// percent.
+    ///
+    /// # Errors
+    /// A child has ended.
+    pub fn cast(&mut self, text: &str, limit: Duration) -> anyhow::Result<f64> {
+        self.members[0].process.tell(&format!("cast {text}"))?;
+        let others = self.members.len() - 1;
+        let reached = |s: &Self| s.members.iter().filter(|m| m.got.contains(text)).count();
+        self.wait(limit, |swarm| reached(swarm) == others);
+        Ok(100.0 * reached(self) as f64 / others.max(1) as f64)
+    }
+
+    /// Processor time of all nodes so far.
+    ///
+    /// # Errors
+    /// A child has ended.
+    pub fn cpu(&self) -> anyhow::Result<Duration> {
+        self.members
+            .iter()
+            .map(|m| usage::cpu(m.process.id()))
+            .sum()
+    }
+
+    /// Resident memory of each node in MiB.
+    ///
+    /// # Errors
+    /// A child has ended.
+    pub fn memory(&self) -> anyhow::Result<Vec<f64>> {
+        let each = self.members.iter();
+        each.map(|m| usage::memory(m.process.id())).collect()
+    }
+
+    fn member(&self) -> anyhow::Result<Member> {
+        use clap::ValueEnum;
+        let contender = self.contender.to_possible_value();
+        let contender = contender
+            .expect("no contender is skipped")
+            .get_name()
+            .to_owned();
+        let dht = self.dht.nodes.last().cloned().unwrap_or_default();
+        let args = [
+            "node",
+            "--contender",
+            &contender,
+            "--topic",
+            &self.topic,
+            "--dht",
+            &dht,
+        ];
+        let mut process = Process::start(&args.map(str::to_owned))?;
+        let ready = process.expect("ready", READY_LIMIT)?.value;
+        let text = |field: &str| ready[field].as_str().map(str::to_owned);
+        Ok(Member {
+            process,
+            id: text("ready"),
+            address: text("address"),
+            neighbors: BTreeSet::new(),
+            first_ms: None,
+            got: HashSet::new(),
+        })
+    }
+
+    /// Tells all about the members from this one on, and those about all: the address lookup that
+    /// the rival's nodes share.
+    fn introduce(&mut self, from: usize) -> anyhow::Result<()> {
+        let known: Vec<_> = self
+            .members
+            .iter()
+            .map(|m| (m.id.clone(), m.address.clone()))
+            .collect();
+        for (to, member) in self.members.iter_mut().enumerate() {
+            for (about, known) in known.iter().enumerate() {
+                let news = to != about && (to >= from || about >= from);
+                if let (true, (Some(id), Some(address))) = (news, known) {
+                    member.process.tell(&format!("peer {id} {address}"))?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn read(&mut self) {
+        let mut lines: Vec<(usize, Line)> = Vec::new();
+        for (at, member) in self.members.iter_mut().enumerate() {
+            lines.extend(member.process.heard().into_iter().map(|line| (at, line)));
+        }
+        lines.sort_by_key(|(_, line)| line.at);
+        for (at, line) in lines {
+            self.members[at].hear(&line);
+            if self.whole.is_none() && self.is_whole() {
+                self.whole = Some(line.at.saturating_duration_since(self.go));
+            }
+        }
+    }
+
+    /// Whether every node reaches every other over neighbors, whichever of two tells of the other.
+    fn is_whole(&self) -> bool {
+        let ids: Option<Vec<&String>> = self.members.iter().map(|m| m.id.as_ref()).collect();
+        let Some(ids) = ids else {
+            return false;
+        };
+        let index: BTreeMap<_, _> = ids.iter().enumerate().map(|(at, id)| (*id, at)).collect();
+        let mut edges = vec![Vec::new(); ids.len()];
+        for (a, member) in self.members.iter().enumerate() {
+            for b in member.neighbors.iter().filter_map(|id| index.get(id)) {
+                edges[a].push(*b);
+                edges[*b].push(a);
+            }
+        }
+        let (mut reached, mut next) = (HashSet::from([0]), vec![0]);
+        while let Some(at) = next.pop() {
+            next.extend(edges[at].iter().copied().filter(|to| reached.insert(*to)));
+        }
+        reached.len() == ids.len()
+    }
+}
+
+impl Member {
+    fn hear(&mut self, line: &Line) {
+        let text = |field: &str| line.value[field].as_str().map(str::to_owned);
+        if let Some(id) = text("id") {
+            self.id = Some(id);
+        }
+        self.neighbors.extend(text("up"));
+        if let Some(down) = text("down") {
+            self.neighbors.remove(&down);
+        }
+        self.got.extend(text("got"));
+        if let Some(first) = line.value["first_ms"].as_f64() {
+            self.first_ms = Some(first);
+        }
+    }
+}
