@@ -70,6 +70,7 @@ impl Factory for Mainline {
     fn check(config: &Config) -> Result<(), DiscoveryError> {
         let positive = [
             ("request_timeout_ms", config.request_timeout_ms),
+            ("patient_timeout_ms", config.patient_timeout_ms),
             ("lookup_timeout_ms", config.lookup_timeout_ms),
             ("lookup_pause_min_ms", config.lookup_pause_min_ms),
             ("announce_timeout_ms", config.announce_timeout_ms),
@@ -151,6 +152,7 @@ async fn spawn(
             health: DhtHealth::default(),
             start: Instant::now(),
             timer: None,
+            polling: None,
             tasks: JoinSet::new(),
             last_ticket: 0,
             announces: HashMap::new(),
@@ -176,6 +178,8 @@ struct DiscoveryActor {
     health: DhtHealth,
     start: Instant,
     timer: Option<SpawnHandle>,
+    /// The next count of the routing table.
+    polling: Option<SpawnHandle>,
     tasks: JoinSet<()>,
     last_ticket: u64,
     announces: HashMap<Ticket, oneshot::Sender<Result<Announced, AnnounceError>>>,
@@ -224,6 +228,7 @@ impl DiscoveryActor {
             Effect::StartLookup(query, infohash) => self.look(query, infohash, ctx),
             Effect::StartAnnounce(query, infohash) => self.announce(query, infohash, ctx),
             Effect::ProbeDht => self.probe(ctx),
+            Effect::WaitForReplies(wait) => self.wait_for_replies(wait, ctx),
             Effect::Show(beacon) => self.sources.iter_mut().for_each(|s| s.show(&beacon)),
             Effect::Send(to, packet) => {
                 // UDP may lose it anyway: the core tries again.

@@ -26,9 +26,12 @@ pub struct Config {
     /// Most topics at once. 64: a hello tries the tags of every topic in five epochs.
     pub max_topics: usize,
 
-    /// Wait for one reply of a DHT node, in milliseconds. 500: silent nodes are common, and every
+    /// Wait for one reply of a DHT node, in milliseconds. 250: silent nodes are common, and every
     /// look-up that finds nothing waits for them; live nodes answer in 100 to 200 (measured).
     pub request_timeout_ms: u64,
+    /// The same where hardly any DHT node answers within `request_timeout_ms`. 2 s: mainline's own
+    /// default.
+    pub patient_timeout_ms: u64,
     /// Longest look-up in milliseconds (from the plan: 5 s); what it brought until then is kept.
     pub lookup_timeout_ms: u64,
     /// First pause between look-ups of a lonely node, in milliseconds; it doubles each time.
@@ -87,7 +90,8 @@ impl Default for Config {
             allow_private: false,
             sources: Sources::default(),
             max_topics: 64,
-            request_timeout_ms: 500,
+            request_timeout_ms: 250,
+            patient_timeout_ms: 2_000,
             lookup_timeout_ms: 5_000,
             lookup_pause_min_ms: 500,
             lookup_pause_max_ms: 30_000,

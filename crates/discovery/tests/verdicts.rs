@@ -74,6 +74,25 @@ async fn dht_throttled() {
     node.comes_to(Verdict::DhtThrottled).await;
 }
 
+/// All replies take longer than a quick node waits for them.
+#[actix::test]
+async fn a_slow_dht_is_waited_for() {
+    let dht = LocalDht::start(12, 0).unwrap();
+    let proxy = Proxy::start(&dht.addresses());
+    proxy.slow.store(true, Ordering::SeqCst);
+    let member = Start::new(quick(&[dht.bootstrap()])).node(1).await;
+    member.discover().await;
+    let config = Config {
+        request_timeout_ms: REPLIES_TAKE.as_millis() as u64 / 2,
+        lookup_timeout_ms: 20_000,
+        announce_timeout_ms: 20_000,
+        ..quick(&proxy.fronts)
+    };
+    let mut node = Start::new(config).node(2).await;
+    node.discover().await;
+    node.finds(member.id).await;
+}
+
 /// A member that answers hellos, and whose endpoint is nowhere: no neighbor follows.
 #[actix::test]
 async fn found_but_unreachable() {
@@ -126,15 +145,19 @@ async fn clock_skewed() {
 }
 
 /// Stands before each node of a DHT, and puts its own addresses in place of theirs in all that they
-/// say, so that nobody goes around it. Loses nine of ten replies when told to.
+/// say, so that nobody goes around it. Loses nine of ten replies, or is slow, when told to.
 struct Proxy {
     fronts: Vec<SocketAddrV4>,
     lossy: Arc<AtomicBool>,
+    slow: Arc<AtomicBool>,
 }
+
+/// How long a slow proxy keeps each reply.
+const REPLIES_TAKE: Duration = Duration::from_millis(600);
 
 impl Proxy {
     fn start(nodes: &[SocketAddrV4]) -> Self {
-        let lossy = Arc::new(AtomicBool::new(false));
+        let (lossy, slow) = (Arc::<AtomicBool>::default(), Arc::<AtomicBool>::default());
         let bound = nodes.iter().map(|node| {
             let front = UdpSocket::bind(LOOPBACK).unwrap();
             let SocketAddr::V4(address) = front.local_addr().unwrap() else {
@@ -149,11 +172,27 @@ impl Proxy {
             .collect();
         let fronts = bound.iter().map(|(.., front)| *front).collect();
         for (node, front, _) in bound {
-            let (names, lossy) = (names.clone(), lossy.clone());
-            thread::spawn(move || forward(node, front, &names, &lossy));
+            let ways = Ways {
+                names: names.clone(),
+                lossy: lossy.clone(),
+                slow: slow.clone(),
+            };
+            thread::spawn(move || forward(node, &front, &ways));
         }
-        Self { fronts, lossy }
+        Self {
+            fronts,
+            lossy,
+            slow,
+        }
     }
+}
+
+/// How replies are treated.
+#[derive(Clone)]
+struct Ways {
+    names: Vec<([u8; 6], [u8; 6])>,
+    lossy: Arc<AtomicBool>,
+    slow: Arc<AtomicBool>,
 }
 
 /// An address as DHT nodes write it (BEP5, compact IP address and port).
@@ -164,50 +203,50 @@ fn compact(address: SocketAddrV4) -> [u8; 6] {
 }
 
 /// Forwards for one node, each asker by a socket of its own. Ends with the test's process.
-fn forward(
-    node: SocketAddrV4,
-    front: UdpSocket,
-    names: &[([u8; 6], [u8; 6])],
-    lossy: &Arc<AtomicBool>,
-) {
+fn forward(node: SocketAddrV4, front: &UdpSocket, ways: &Ways) {
     let mut askers: HashMap<SocketAddr, UdpSocket> = HashMap::new();
     let mut buffer = [0; 2048];
     while let Ok((len, asker)) = front.recv_from(&mut buffer) {
         let back = askers.entry(asker).or_insert_with(|| {
             let back = UdpSocket::bind(LOOPBACK).unwrap();
             let (from, front) = (back.try_clone().unwrap(), front.try_clone().unwrap());
-            let (names, lossy) = (names.to_vec(), lossy.clone());
-            thread::spawn(move || answer(&from, &front, asker, &names, &lossy));
+            let ways = ways.clone();
+            thread::spawn(move || answer(&from, &front, asker, &ways));
             back
         });
         back.send_to(&buffer[..len], node).unwrap();
     }
 }
 
-fn answer(
-    from: &UdpSocket,
-    front: &UdpSocket,
-    asker: SocketAddr,
-    names: &[([u8; 6], [u8; 6])],
-    lossy: &AtomicBool,
-) {
+fn answer(from: &UdpSocket, front: &UdpSocket, asker: SocketAddr, ways: &Ways) {
     let mut buffer = [0; 2048];
     let mut replies = 0;
     from.set_read_timeout(Some(Duration::from_secs(120)))
         .unwrap();
     while let Ok(len) = from.recv(&mut buffer) {
         replies += 1;
-        if lossy.load(Ordering::SeqCst) && replies % 10 != 0 {
+        if ways.lossy.load(Ordering::SeqCst) && replies % 10 != 0 {
             continue;
         }
         let mut reply = buffer[..len].to_vec();
         for at in 0..len.saturating_sub(5) {
-            let found = names.iter().find(|(node, _)| reply[at..at + 6] == node[..]);
+            let found = ways
+                .names
+                .iter()
+                .find(|(node, _)| reply[at..at + 6] == node[..]);
             if let Some((_, front)) = found {
                 reply[at..at + 6].copy_from_slice(front);
             }
         }
-        // The asker may be gone: the test has ended.
-        _ = front.send_to(&reply, asker);
+        let front = front.try_clone().unwrap();
+        let wait = match ways.slow.load(Ordering::SeqCst) {
+            true => REPLIES_TAKE,
+            false => Duration::ZERO,
+        };
+        thread::spawn(move || {
+            thread::sleep(wait);
+            // The asker may be gone: the test has ended.
+            _ = front.send_to(&reply, asker);
+        });
     }
 }

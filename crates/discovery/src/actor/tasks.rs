@@ -1,7 +1,7 @@
 //! What the actor starts and does not wait for: requests to identity, queries of the DHT, and the
 //! DHT node itself. Each brings its end back as an input of the core.
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
 
 use actix::{ActorFutureExt, AsyncContext, Context, Handler, Message, WrapFuture};
@@ -13,6 +13,7 @@ use kukuri_contract::{
 use super::DiscoveryActor;
 use crate::core::{DhtState, Entropy, FILLED, Input, QueryId};
 use crate::dht::{DhtError, DhtNode, Replies};
+use tokio::time::timeout;
 
 /// Pause before identity is asked again for something that it did not answer.
 const IDENTITY_PAUSE: Duration = Duration::from_secs(1);
@@ -21,6 +22,9 @@ pub(super) const DHT_RESTART: (Duration, Duration) =
     (Duration::from_secs(2), Duration::from_secs(30));
 /// How often the routing table is counted: often while it fills, then rarely.
 const TABLE_POLL: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(5));
+
+/// How often a port that is about to be let go of is looked at.
+const PORT_POLL: Duration = Duration::from_millis(20);
 
 /// A DHT node that started from contacts of an earlier run, of which none answers for so long, is
 /// started anew from the bootstrap names. First and longest; it doubles each time.
@@ -208,7 +212,8 @@ impl DiscoveryActor {
             StartBy::Contacts => self.contacts.kept.clone(),
             StartBy::Names => Vec::new(),
         };
-        self.contacts.started = (!contacts.is_empty()).then(Instant::now);
+        let since = self.contacts.started.unwrap_or_else(Instant::now);
+        self.contacts.started = (!contacts.is_empty()).then_some(since);
         let started = async move { DhtNode::start(&config, &contacts).await };
         let then = started.into_actor(self).map(move |started, actor, ctx| {
             let state = match started {
@@ -216,7 +221,8 @@ impl DiscoveryActor {
                     actor.health.dht_address = Some(dht.address().into());
                     actor.dht = Some(dht);
                     actor.poll_table(ctx);
-                    DhtState::Up { routing_table: 0 }
+                    let routing_table = actor.health.routing_table.unwrap_or(0);
+                    DhtState::Up { routing_table }
                 }
                 Err(error) => {
                     tracing::info!(%error, retry_in = ?pause, "no DHT node yet");
@@ -232,6 +238,45 @@ impl DiscoveryActor {
                 }
             };
             actor.drive(Input::Dht(state), ctx);
+        });
+        ctx.spawn(then);
+    }
+
+    /// Puts a DHT node that waits so long in the place of this one: mainline has no other way. It
+    /// starts from what this one knows.
+    pub(super) fn wait_for_replies(&mut self, wait: Duration, ctx: &mut Context<Self>) {
+        self.config.request_timeout_ms = wait.as_millis() as u64;
+        let Some(old) = self.dht.take() else {
+            return;
+        };
+        tracing::info!(?wait, "another wait for the replies of DHT nodes");
+        self.polling
+            .take()
+            .map(|polling| ctx.cancel_future(polling));
+        let (address, limit) = (self.config.dht_bind, self.config.announce_timeout_ms);
+        let known = async move {
+            let known = old.routing_table().await.1;
+            drop(old);
+            // Announcements under way hold the old one, and it its port.
+            let free = async {
+                while UdpSocket::bind(address).is_err() {
+                    tokio::time::sleep(PORT_POLL).await;
+                }
+            };
+            // If it is still taken then, the start says so and tries again.
+            let _still_taken = timeout(Duration::from_millis(limit), free).await;
+            known
+        };
+        let then = known.into_actor(self).map(|known, actor, ctx| {
+            let by = match (&known[..], actor.contacts.started) {
+                ([], None) => StartBy::Names,
+                ([], Some(_)) => StartBy::Contacts,
+                _ => {
+                    actor.contacts.kept = known;
+                    StartBy::Contacts
+                }
+            };
+            actor.start_dht(DHT_RESTART.0, by, ctx);
         });
         ctx.spawn(then);
     }
@@ -265,8 +310,8 @@ impl DiscoveryActor {
             }
             // It still fills, or it does not grow any more.
             let pause = if changed { TABLE_POLL.0 } else { TABLE_POLL.1 };
-            ctx.run_later(pause, |actor, ctx| actor.poll_table(ctx));
+            actor.polling = Some(ctx.run_later(pause, |actor, ctx| actor.poll_table(ctx)));
         });
-        ctx.spawn(then);
+        self.polling = Some(ctx.spawn(then));
     }
 }

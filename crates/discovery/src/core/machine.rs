@@ -24,6 +24,7 @@ use super::exchange::Exchange;
 use super::guard::{RateLimit, ReplayCache};
 use super::lookup::Lookup;
 use super::nearby::{Instance, Seen, Tag};
+use super::patience::Patience;
 use super::record::{FRESH_MS, finish};
 use super::topic::Topic;
 use super::verdict::{Clocks, Replies};
@@ -76,6 +77,7 @@ pub struct Core {
     sightings: RateLimit<()>,
     clocks: Clocks,
     replies: Replies,
+    patience: Patience,
     /// The name of this node's beacon, once there is one.
     instance: Option<Instance>,
     /// What the other sources show now.
@@ -116,6 +118,7 @@ impl Core {
             sightings: RateLimit::new(SIGHTINGS, RATE_WINDOW, 1),
             clocks: Clocks::default(),
             replies: Replies::default(),
+            patience: Patience::default(),
             instance: None,
             shown: Vec::new(),
             next_show: Duration::ZERO,
@@ -175,7 +178,7 @@ impl Core {
                     topic.sign_again();
                 }
             }
-            Input::DhtReplies { asked, answered } => self.replies.heard(asked, answered),
+            Input::DhtReplies { asked, answered } => self.dht_heard(asked, answered, now),
             Input::Sighted(source, sighting) => self.sighted(source, sighting, now),
             Input::Gone(instance) => self.seen.gone(&instance),
             Input::Dht(state) => self.dht_changed(state, now),
@@ -213,7 +216,9 @@ impl Core {
             [lookup, announce, verdict, given, self.probe_due(topic)]
         });
         let show = self.show_due.then_some(self.next_show);
-        let wakes = topics.chain([self.exchange.next_wake(), show]).flatten();
+        let patience = self.patience_due();
+        let others = [self.exchange.next_wake(), show, patience];
+        let wakes = topics.chain(others).flatten();
         wakes
             .min()
             .unwrap_or(Duration::MAX)
@@ -268,6 +273,7 @@ impl Core {
         self.show(now, rng);
         self.tell_again(now, rng);
         self.probe_dht(now);
+        self.lose_patience(now);
         self.start_due_lookups(now);
         self.start_due_announcements(now, rng);
         self.resend_hellos(now, rng);

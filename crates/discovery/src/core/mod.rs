@@ -7,7 +7,8 @@
 //! Read top-down: [`machine`] ties the parts together. [`topic`] is what is known of one topic,
 //! [`given`] its peers that need no looking; [`nearby`] is what other sources show and see;
 //! [`lookup`] picks the entries of one query that get a hello; [`exchange`] has the hellos under
-//! way; [`announce`] is the schedule and budget of writes; [`verdict`] says what came of it all.
+//! way; [`announce`] is the schedule and budget of writes; [`patience`] how long a DHT node is waited for;
+//! [`verdict`] says what came of it all.
 //! [`record`] and [`hello`] are the wire formats of `docs/PROTOCOL.md`.
 
 pub mod address;
@@ -20,6 +21,7 @@ pub mod hello;
 pub mod lookup;
 pub mod machine;
 pub mod nearby;
+pub mod patience;
 pub mod record;
 #[cfg(test)]
 pub mod testing;
@@ -179,6 +181,8 @@ pub enum Effect {
     StartAnnounce(QueryId, InfoHash),
     /// Count how many DHT nodes answer, as [`Input::DhtReplies`].
     ProbeDht,
+    /// Put another DHT node in the place of this one, which waits for replies so long.
+    WaitForReplies(Duration),
     /// Have the sources other than the DHT show this, in place of what they show now.
     Show(Beacon),
     /// Send a datagram from the hello socket.

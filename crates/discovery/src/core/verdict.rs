@@ -77,6 +77,11 @@ impl Replies {
         self.next_probe = now + PROBE_PAUSE;
     }
 
+    /// Count again then, whenever the last count was.
+    pub fn probe_at(&mut self, at: Duration) {
+        self.next_probe = at;
+    }
+
     /// A count has ended.
     pub fn heard(&mut self, asked: u32, answered: u32) {
         self.last = Some((asked, answered));
@@ -87,7 +92,8 @@ impl Replies {
         *self = Self::default();
     }
 
-    fn lost(&self) -> bool {
+    /// Whether hardly anybody has answered.
+    pub fn lost(&self) -> bool {
         self.last.is_some_and(|(asked, answered)| {
             asked >= MIN_ASKED && answered.saturating_mul(THROTTLED) <= asked
         })

@@ -14,6 +14,7 @@ use kukuri_contract::{
 
 use super::super::announce::TryEnd;
 use super::super::lookup::Lookup;
+use super::super::patience::SETTLE;
 use super::super::{DhtState, Effect, Entropy, FILLED, Now, QueryId, Ticket};
 use super::{Core, NOTHING, Topic};
 
@@ -276,9 +277,46 @@ impl Core {
         }
     }
 
+    pub(super) fn dht_heard(&mut self, asked: u32, answered: u32, now: Now) {
+        self.replies.heard(asked, answered);
+        if self.replies.lost() && self.patience.may_change(now.mono) {
+            self.change_patience(now);
+        }
+    }
+
+    /// When to wait longer for replies, or not so long, because there are none. Nobody waits where
+    /// there is no topic.
+    pub(super) fn patience_due(&self) -> Option<Duration> {
+        let mut topics = self.topics.values();
+        let lonely = topics.any(|topic| topic.alone_since.is_some());
+        self.patience.due().filter(|_| lonely)
+    }
+
+    pub(super) fn lose_patience(&mut self, now: Now) {
+        if self.patience_due().is_some_and(|at| at <= now.mono) {
+            self.change_patience(now);
+        }
+    }
+
+    fn change_patience(&mut self, now: Now) {
+        let wait = match self.patience.change(now.mono) {
+            true => self.config.patient_timeout_ms,
+            false => self.config.request_timeout_ms,
+        };
+        self.replies.probe_at(now.mono + SETTLE);
+        let wait = Duration::from_millis(wait);
+        self.out.push(Effect::WaitForReplies(wait));
+        self.announce_again(now);
+    }
+
     /// The DHT node is there, or not. Where there is none, nobody waits for it in vain.
     pub(super) fn dht_changed(&mut self, state: DhtState, now: Now) {
         let before = std::mem::replace(&mut self.dht, state);
+        let nodes = match state {
+            DhtState::Up { routing_table } => Some(routing_table),
+            _ => None,
+        };
+        self.patience.table(nodes, now.mono);
         if matches!(state, DhtState::Up { .. } | DhtState::Starting) {
             let is_empty = |dht| !matches!(dht, DhtState::Up { routing_table: 1.. });
             if is_empty(before) && !is_empty(state) {

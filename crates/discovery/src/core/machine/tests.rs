@@ -30,6 +30,8 @@ struct Node {
     clock_offset_ms: i64,
     events: Vec<(Duration, DiscoveryEvent)>,
     sent: HashMap<SocketAddrV4, usize>,
+    /// Waits for replies that were asked for.
+    waits: Vec<Duration>,
     announces: usize,
     planned_tick: Option<(u64, Duration)>,
 }
@@ -78,6 +80,7 @@ impl World {
             clock_offset_ms,
             events: Vec::new(),
             sent: HashMap::new(),
+            waits: Vec::new(),
             announces: 0,
             planned_tick: None,
         });
@@ -195,6 +198,7 @@ impl World {
                 let asked = 20;
                 self.later(LOOKUP, at, Input::DhtReplies { asked, answered });
             }
+            Effect::WaitForReplies(wait) => self.nodes[at].waits.push(wait),
             Effect::Show(_) | Effect::AnswerAnnounce(..) | Effect::AnswerLookup(..) => {}
         }
     }
@@ -411,10 +415,12 @@ fn failed_announcements_are_retried_and_told() {
     world.puts_fail = true;
     let at = world.add(1, 7, 0);
     world.join(at);
+    world.run_until(5 * S);
+    assert_eq!(world.nodes[at].announces, 4, "one try and three retries");
     world.run_until(12 * S);
     let node = &world.nodes[at];
-    assert_eq!(node.announces, 4, "one try and three retries");
     assert_eq!(node.verdicts(), [Verdict::DhtThrottled]);
+    assert_eq!(node.waits, [2 * S, 250 * MS], "patience did not help");
 }
 
 #[test]
