@@ -11,6 +11,7 @@ mod netns;
 mod report;
 mod sniff;
 mod stats;
+mod timeline;
 mod usage;
 
 use std::path::PathBuf;
@@ -28,6 +29,8 @@ struct Cli {
 enum Command {
     /// First neighbors and whole swarms, kukuri beside distributed-topic-tracker.
     Join(join::JoinArgs),
+    /// Where the time of a join goes, step by step.
+    Timeline(timeline::TimelineArgs),
     /// One measured node; ends with its input.
     #[command(hide = true)]
     Node(child::node::NodeArgs),
@@ -47,6 +50,7 @@ pub struct OutputArgs {
 fn main() -> anyhow::Result<()> {
     match Cli::parse().command {
         Command::Join(args) => join::run(args),
+        Command::Timeline(args) => timeline::run(args),
         Command::Node(args) => child::node::run(args),
         Command::Dht(args) => child::dht::run(args),
     }

@@ -5,6 +5,7 @@ pub mod dht;
 pub mod node;
 mod ours;
 mod rival;
+mod steps;
 
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, Command, Stdio};

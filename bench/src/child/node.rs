@@ -2,7 +2,7 @@
 //!
 //! In: `peer ID ADDRESS` (the rival's address lookup), `go` (join now), `cast TEXT` (to everybody).
 //! Out: `{"ready": ID, ..}`, `{"up": ID}`, `{"down": ID}`, `{"got": TEXT}`, and for the first
-//! neighbor `{"first_ms": T}`, since `go`.
+//! neighbor `{"first_ms": T}`, since `go`; of kukuri also the steps of the join, `{"step": NAME, "ms": T}`.
 
 use std::time::Instant;
 
@@ -49,6 +49,9 @@ pub struct NodeArgs {
     /// DHT nodes to start from; the rival has its own fixed names.
     #[arg(long, value_delimiter = ',')]
     dht: Vec<String>,
+    /// Tell the steps of the join too.
+    #[arg(long)]
+    steps: bool,
 }
 
 /// A word of the parent.
@@ -69,10 +72,11 @@ pub fn run(args: NodeArgs) -> anyhow::Result<()> {
         .enable_all()
         .build()?;
     let words = words();
+    let steps = args.steps;
     runtime.block_on(async {
         match args.contender {
-            Contender::Kukuri => ours::run(true, &args.topic, args.dht, words).await,
-            Contender::KukuriSilent => ours::run(false, &args.topic, args.dht, words).await,
+            Contender::Kukuri => ours::run(true, &args.topic, args.dht, words, steps).await,
+            Contender::KukuriSilent => ours::run(false, &args.topic, args.dht, words, steps).await,
             Contender::Rival => rival::run(&args.topic, words).await,
         }
     })

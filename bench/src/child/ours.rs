@@ -1,6 +1,7 @@
 //! A kukuri node, as an app embeds it.
 
 use std::net::Ipv4Addr;
+use std::time::Instant;
 
 use kukuri::{Config, JoinOptions, Node, StoreChoice, Topic, TopicEvent};
 use serde_json::json;
@@ -8,7 +9,7 @@ use tempfile::TempDir;
 use tokio::sync::mpsc;
 
 use super::node::{Neighbors, Word};
-use super::say;
+use super::{say, steps};
 
 /// Runs one. Its clock starts before anything of it does: it includes reading the keys, opening the
 /// database and starting the DHT node.
@@ -17,11 +18,15 @@ pub async fn run(
     name: &str,
     dht: Vec<String>,
     mut words: mpsc::Receiver<Word>,
+    steps: bool,
 ) -> anyhow::Result<()> {
     let dir = TempDir::new()?;
     say(&json!({ "ready": null }));
     while !matches!(words.recv().await, Some(Word::Go) | None) {}
     let mut neighbors = Neighbors::since_now();
+    if steps {
+        steps::tell(Instant::now());
+    }
     let node = Node::builder()
         .config(config(serve))
         .data_dir(dir.path())
@@ -29,6 +34,7 @@ pub async fn run(
         .dht_bootstrap(dht)
         .spawn()
         .await?;
+    tracing::debug!(step = "node_started");
     let topic = node.join(name.parse()?, JoinOptions::default()).await?;
     say(&json!({ "id": node.info().endpoint.to_string() }));
     let mut events = topic.events();

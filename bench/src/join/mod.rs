@@ -2,7 +2,7 @@
 //! each node a process of its own, in turns, a fresh DHT for each run.
 
 mod plot;
-mod swarm;
+pub mod swarm;
 mod table;
 
 use std::collections::HashSet;
@@ -146,7 +146,7 @@ fn measure(
         &[]
     };
     let dht = LocalDht::start(args.dht_nodes, ports)?;
-    let mut swarm = Swarm::start(contender, &dht, "measured".into(), nodes)?;
+    let mut swarm = Swarm::start(contender, &dht, "measured".into(), nodes, false)?;
     swarm.go()?;
     swarm.wait(LIMIT, |swarm| swarm.firsts().len() == nodes);
     runs.together.0.extend(swarm.firsts());

@@ -20,6 +20,7 @@ pub struct Swarm<'a> {
     contender: Contender,
     dht: &'a LocalDht,
     topic: String,
+    steps: bool,
     members: Vec<Member>,
     go: Instant,
     whole: Option<Duration>,
@@ -33,10 +34,14 @@ struct Member {
     neighbors: BTreeSet<String>,
     first_ms: Option<f64>,
     got: HashSet<String>,
+    steps: Vec<Step>,
 }
 
+/// A step of a join, and when it was taken, in ms since its begin.
+pub type Step = (String, f64);
+
 impl<'a> Swarm<'a> {
-    /// Nodes that have not joined yet.
+    /// Nodes that have not joined yet. With `steps` they tell the steps of their join.
     ///
     /// # Errors
     /// A child does not start.
@@ -45,11 +50,13 @@ impl<'a> Swarm<'a> {
         dht: &'a LocalDht,
         topic: String,
         nodes: usize,
+        steps: bool,
     ) -> anyhow::Result<Self> {
         let mut swarm = Self {
             contender,
             dht,
             topic,
+            steps,
             members: Vec::new(),
             go: Instant::now(),
             whole: None,
@@ -106,6 +113,11 @@ impl<'a> Swarm<'a> {
     /// Times to the first neighbor, in milliseconds, of those that have one.
     pub fn firsts(&self) -> Vec<f64> {
         self.members.iter().filter_map(|m| m.first_ms).collect()
+    }
+
+    /// The steps that each node has told.
+    pub fn steps(&self) -> impl Iterator<Item = &[Step]> {
+        self.members.iter().map(|member| &member.steps[..])
     }
 
     /// Number of nodes.
@@ -168,7 +180,9 @@ impl<'a> Swarm<'a> {
             "--dht",
             &dht,
         ];
-        let mut process = Process::start(&args.map(str::to_owned))?;
+        let mut args = args.map(str::to_owned).to_vec();
+        args.extend(self.steps.then(|| "--steps".to_owned()));
+        let mut process = Process::start(&args)?;
         let ready = process.expect("ready", READY_LIMIT)?.value;
         let text = |field: &str| ready[field].as_str().map(str::to_owned);
         Ok(Member {
@@ -178,6 +192,7 @@ impl<'a> Swarm<'a> {
             neighbors: BTreeSet::new(),
             first_ms: None,
             got: HashSet::new(),
+            steps: Vec::new(),
         })
     }
 
@@ -247,6 +262,9 @@ impl Member {
             self.neighbors.remove(&down);
         }
         self.got.extend(text("got"));
+        if let (Some(step), Some(ms)) = (text("step"), line.value["ms"].as_f64()) {
+            self.steps.push((step, ms));
+        }
         if let Some(first) = line.value["first_ms"].as_f64() {
             self.first_ms = Some(first);
         }

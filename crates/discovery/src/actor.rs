@@ -222,6 +222,7 @@ impl DiscoveryActor {
     }
 
     fn run(&mut self, effect: Effect, ctx: &mut Context<Self>) {
+        trace(&effect);
         match effect {
             Effect::FetchKeys(topic, epoch) => self.fetch_keys(topic, epoch, ctx),
             Effect::SignRecord { topic, epoch, body } => self.sign(topic, epoch, body, ctx),
@@ -259,6 +260,35 @@ impl DiscoveryActor {
     fn ticket(&mut self) -> Ticket {
         self.last_ticket += 1;
         Ticket(self.last_ticket)
+    }
+}
+
+/// The steps of a join as log events, for whoever wants to know where its time goes. Their names
+/// stand in `docs/BENCHMARKS.md`.
+fn trace(effect: &Effect) {
+    match effect {
+        Effect::StartLookup(query, _) => {
+            tracing::debug!(step = "lookup_started", query = query.0);
+        }
+        Effect::StartAnnounce(query, _) => {
+            tracing::debug!(step = "announce_started", query = query.0);
+        }
+        Effect::Send(to, _) => tracing::debug!(step = "hello_sent", %to),
+        Effect::Emit(DiscoveryEvent::FirstEntry { .. }) => tracing::debug!(step = "first_entry"),
+        Effect::Emit(DiscoveryEvent::LookupEnded { stats, .. }) => {
+            tracing::debug!(
+                step = "lookup_ended",
+                entries = stats.entries,
+                answers = stats.answers
+            );
+        }
+        Effect::Emit(DiscoveryEvent::AnnounceEnded { result, .. }) => {
+            tracing::debug!(step = "announce_ended", result = result.as_str());
+        }
+        Effect::Emit(DiscoveryEvent::PeerFound { source, .. }) => {
+            tracing::debug!(step = "member_found", source = source.as_str());
+        }
+        _ => {}
     }
 }
 

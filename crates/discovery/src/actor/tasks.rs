@@ -207,6 +207,7 @@ impl DiscoveryActor {
     /// Starts the DHT node, from the contacts or from the bootstrap names, and tries again for as
     /// long as it takes: there may be no network yet.
     pub(super) fn start_dht(&mut self, pause: Duration, by: StartBy, ctx: &mut Context<Self>) {
+        tracing::debug!(step = "dht_starting");
         let config = self.config.clone();
         let contacts = match by {
             StartBy::Contacts => self.contacts.kept.clone(),
@@ -218,6 +219,7 @@ impl DiscoveryActor {
         let then = started.into_actor(self).map(move |started, actor, ctx| {
             let state = match started {
                 Ok(dht) => {
+                    tracing::debug!(step = "dht_started");
                     actor.health.dht_address = Some(dht.address().into());
                     actor.dht = Some(dht);
                     actor.poll_table(ctx);

@@ -69,6 +69,13 @@ impl Announcer {
         }
     }
 
+    /// A look-up has ended: whether there is a crowd is known, and nothing else is waited for.
+    pub fn hurry_first(&mut self, now: Duration) {
+        if self.last.is_none() {
+            self.due = self.due.map(|due| due.min(now));
+        }
+    }
+
     /// Announces at once what has failed before: the DHT is in reach now.
     pub fn plan_again(&mut self, now: Duration) {
         if self.failed > 0 && self.under_way.is_none() {

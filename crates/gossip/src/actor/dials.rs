@@ -39,6 +39,7 @@ impl GossipActor {
     }
 
     fn dial(&mut self, topic: TopicId, peer: EndpointAddr, ctx: &mut Context<Self>) {
+        tracing::debug!(step = "dial_started", peer = ?peer.id);
         self.dialing += 1;
         let id = peer.id;
         // A neighbor in another topic is connected: one connection carries all topics.
@@ -59,6 +60,7 @@ impl GossipActor {
         let then = dialed
             .into_actor(self)
             .map(move |(result, took), actor, ctx| {
+                tracing::debug!(step = "dial_ended", peer = ?id, result = result.as_str());
                 actor.dialing -= 1;
                 let now = actor.now();
                 let connected = result == DialResult::Connected;

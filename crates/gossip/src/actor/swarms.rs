@@ -48,6 +48,7 @@ impl GossipActor {
         open.membership.neighbor_up(peer);
         let neighbors = open.membership.neighbors().len();
         self.publish(topic);
+        tracing::debug!(step = "neighbor_up", ?peer);
         self.emit(GossipEvent::NeighborUp {
             topic,
             peer,

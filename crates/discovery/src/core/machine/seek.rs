@@ -120,6 +120,7 @@ impl Core {
         let all_ended = !of_topic.any(Lookup::running);
         if let Some(topic) = self.topics.get_mut(&id) {
             topic.evidence.lookups += 1;
+            topic.announcer.hurry_first(now.mono);
             if all_ended && topic.next_lookup.is_none() {
                 topic.plan_lookup(now.mono, rng, &self.config);
             }
