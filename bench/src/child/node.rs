@@ -2,7 +2,7 @@
 //!
 //! In: `peer ID ADDRESS` (the rival's address lookup), `go` (join now), `cast TEXT` (to everybody).
 //! Out: `{"ready": ID, ..}`, `{"up": ID}`, `{"down": ID}`, `{"got": TEXT}`, and for the first
-//! neighbor `{"first_ms": T}`, since `go`; of kukuri also the steps of the join, `{"step": NAME, "ms": T}`.
+//! neighbor `{"first_ms": T, "all_ms": T}`, since the join began and since `go`; of kukuri also the steps of the join, `{"step": NAME, "ms": T}`.
 
 use std::time::Instant;
 
@@ -106,24 +106,33 @@ fn words() -> mpsc::Receiver<Word> {
 #[derive(Debug)]
 pub struct Neighbors {
     go: Instant,
+    join: Instant,
     any: bool,
 }
 
 impl Neighbors {
     /// The clock starts now.
     pub fn since_now() -> Self {
+        let now = Instant::now();
         Self {
-            go: Instant::now(),
+            go: now,
+            join: now,
             any: false,
         }
     }
 
+    /// The join began later than the node.
+    pub fn joins_at(&mut self, at: Option<Instant>) {
+        self.join = at.unwrap_or(self.join);
+    }
+
     /// A neighbor more.
     pub fn up(&mut self, id: &str) {
-        let after = self.go.elapsed();
+        let ms = |since: Instant| since.elapsed().as_secs_f64() * 1e3;
+        let (first_ms, all_ms) = (ms(self.join), ms(self.go));
         say(&json!({ "up": id }));
         if !std::mem::replace(&mut self.any, true) {
-            say(&json!({ "first_ms": after.as_secs_f64() * 1e3 }));
+            say(&json!({ "first_ms": first_ms, "all_ms": all_ms }));
         }
     }
 

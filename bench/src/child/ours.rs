@@ -11,8 +11,8 @@ use tokio::sync::mpsc;
 use super::node::{Neighbors, Word};
 use super::{say, steps};
 
-/// Runs one. Its clock starts before anything of it does: it includes reading the keys, opening the
-/// database and starting the DHT node.
+/// Runs one. Its clock starts with the start of its DHT node; a second one starts before anything of
+/// it does, and includes reading the keys, opening the database and binding the endpoint.
 pub async fn run(
     serve: bool,
     name: &str,
@@ -23,10 +23,8 @@ pub async fn run(
     let dir = TempDir::new()?;
     say(&json!({ "ready": null }));
     while !matches!(words.recv().await, Some(Word::Go) | None) {}
+    let dht_start = steps::hear(Instant::now(), steps);
     let mut neighbors = Neighbors::since_now();
-    if steps {
-        steps::tell(Instant::now());
-    }
     let node = Node::builder()
         .config(config(serve))
         .data_dir(dir.path())
@@ -46,7 +44,10 @@ pub async fn run(
                 None => return Ok(()),
             },
             event = events.next() => match event {
-                Some(TopicEvent::NeighborUp { endpoint, .. }) => neighbors.up(&endpoint.to_string()),
+                Some(TopicEvent::NeighborUp { endpoint, .. }) => {
+                    neighbors.joins_at(dht_start.get().copied());
+                    neighbors.up(&endpoint.to_string());
+                }
                 Some(TopicEvent::NeighborDown { endpoint, .. }) => {
                     neighbors.down(&endpoint.to_string());
                 }

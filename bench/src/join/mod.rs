@@ -50,6 +50,9 @@ pub struct JoinArgs {
     /// Seconds of the steady state, whose DHT load is measured in the last run of each (0: none).
     #[arg(long, default_value_t = 60)]
     steady: u64,
+    /// The number of nodes for which it is measured.
+    #[arg(long, default_value_t = 10)]
+    steady_nodes: usize,
     /// Write a plot (SVG) for each number of nodes into this folder.
     #[arg(long, value_name = "DIR")]
     plots: Option<PathBuf>,
@@ -63,6 +66,8 @@ struct Runs {
     /// First neighbors of nodes that start together, in ms.
     together: Samples,
     together_expected: usize,
+    /// The same with the start of the node itself.
+    with_start: Samples,
     /// The same of nodes that come later.
     late: Samples,
     late_expected: usize,
@@ -121,7 +126,8 @@ pub fn run(mut args: JoinArgs) -> anyhow::Result<()> {
                     "{nodes} nodes, run {repetition} of {}: {title}",
                     args.repetitions
                 );
-                let steady = repetition == args.repetitions && args.steady > 0;
+                let last = repetition == args.repetitions;
+                let steady = last && nodes == args.steady_nodes && args.steady > 0;
                 measure(contender, nodes, &args, steady, runs)?;
             }
         }
@@ -151,6 +157,7 @@ fn measure(
     swarm.wait(LIMIT, |swarm| swarm.firsts().len() == nodes);
     runs.together.0.extend(swarm.firsts());
     runs.together_expected += nodes;
+    runs.with_start.0.extend(swarm.firsts_with_start());
 
     swarm.wait(LIMIT, |swarm| swarm.whole().is_some());
     runs.whole

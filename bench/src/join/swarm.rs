@@ -33,6 +33,7 @@ struct Member {
     address: Option<String>,
     neighbors: BTreeSet<String>,
     first_ms: Option<f64>,
+    all_ms: Option<f64>,
     got: HashSet<String>,
     steps: Vec<Step>,
 }
@@ -115,6 +116,11 @@ impl<'a> Swarm<'a> {
         self.members.iter().filter_map(|m| m.first_ms).collect()
     }
 
+    /// The same with the start of the node itself.
+    pub fn firsts_with_start(&self) -> Vec<f64> {
+        self.members.iter().filter_map(|m| m.all_ms).collect()
+    }
+
     /// The steps that each node has told.
     pub fn steps(&self) -> impl Iterator<Item = &[Step]> {
         self.members.iter().map(|member| &member.steps[..])
@@ -191,6 +197,7 @@ impl<'a> Swarm<'a> {
             address: text("address"),
             neighbors: BTreeSet::new(),
             first_ms: None,
+            all_ms: None,
             got: HashSet::new(),
             steps: Vec::new(),
         })
@@ -267,6 +274,7 @@ impl Member {
         }
         if let Some(first) = line.value["first_ms"].as_f64() {
             self.first_ms = Some(first);
+            self.all_ms = line.value["all_ms"].as_f64();
         }
     }
 }

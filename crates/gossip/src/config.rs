@@ -19,6 +19,9 @@ pub struct Config {
     pub max_topics: usize,
     /// Dials under way at once, over all topics. 16: a whole small topic in one round trip.
     pub max_parallel_dials: usize,
+    /// Time between two dials of a topic, beyond the first two, in milliseconds. 50: a first neighbor
+    /// comes before the handshakes of the others, and a peer that does not answer delays nobody.
+    pub dial_pace_ms: u64,
     /// Longest dial in milliseconds (from the plan: 5 s).
     pub dial_timeout_ms: u64,
     /// Silence after which a connection counts as dead, in milliseconds. 6 s, so that a killed
@@ -61,6 +64,7 @@ impl Default for Config {
             advertise_private: false,
             max_topics: 64,
             max_parallel_dials: 16,
+            dial_pace_ms: 50,
             dial_timeout_ms: 5_000,
             idle_timeout_ms: 6_000,
             keep_alive_ms: 2_000,

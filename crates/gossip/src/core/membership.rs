@@ -14,6 +14,8 @@ use crate::config::Config;
 
 /// Peers that are remembered to be dialed.
 const MAX_CANDIDATES: usize = 64;
+/// Dials that begin at once; the next ones follow at the configured pace.
+const FIRST_DIALS: u32 = 2;
 /// First and longest rest of a peer that was dialed and did not become a neighbor: it may be in
 /// another topic only, or it takes this node for the neighbor that it was before a crash, until its
 /// connections of that life have timed out.
@@ -29,6 +31,9 @@ pub struct Membership {
     min_neighbors: usize,
     settle: Duration,
     settle_until: Duration,
+    pace: Duration,
+    /// When the dials so far would have been paced without the first ones (a leaky bucket).
+    paced_until: Duration,
     neighbors: BTreeSet<EndpointId>,
     dialing: BTreeSet<EndpointId>,
     /// Dialed since the swarm began to form.
@@ -54,6 +59,8 @@ impl Membership {
             min_neighbors: config.min_neighbors,
             settle,
             settle_until: now + settle,
+            pace: Duration::from_millis(config.dial_pace_ms),
+            paced_until: now,
             neighbors: BTreeSet::new(),
             dialing: BTreeSet::new(),
             dialed: BTreeSet::new(),
@@ -98,7 +105,7 @@ impl Membership {
         below: &mut impl FnMut(usize) -> usize,
     ) -> Vec<EndpointAddr> {
         let mut out = Vec::new();
-        while out.len() < room && self.wants_dial(now) {
+        while out.len() < room && self.wants_dial(now) && self.pace_ends() <= now {
             let ready = self
                 .candidates
                 .iter()
@@ -108,6 +115,7 @@ impl Membership {
                 break;
             }
             let peer = ready.swap_remove(below(ready.len()));
+            self.paced_until = self.paced_until.max(now) + self.pace;
             self.dialing.insert(peer.id);
             self.dialed.insert(peer.id);
             out.push(peer);
@@ -162,7 +170,13 @@ impl Membership {
         }
         let resting = self.candidates.iter().filter(|peer| self.is_free(peer.id));
         let ends = resting.map(|peer| self.rests.get(&peer.id).map_or(now, |rest| rest.until));
-        ends.min()
+        ends.min().map(|end| end.max(self.pace_ends()))
+    }
+
+    /// When the next dial may begin.
+    fn pace_ends(&self) -> Duration {
+        self.paced_until
+            .saturating_sub(self.pace * (FIRST_DIALS - 1))
     }
 
     fn wants_dial(&self, now: Duration) -> bool {
@@ -202,13 +216,19 @@ mod tests {
         dials.into_iter().map(|peer| peer.id).collect()
     }
 
+    /// All dials of the second that ends now.
+    fn dials_of_a_second(topic: &mut Membership, now: Duration) -> Vec<EndpointId> {
+        let times = (0..=20).map(|n| now - S + n * S / 20);
+        times.flat_map(|at| dials(topic, at)).collect()
+    }
+
     #[test]
     fn a_newcomer_dials_five_distinct_peers_and_never_itself() {
         let mut topic = topic();
         for n in 0..20 {
             topic.found(peer(n));
         }
-        let first = dials(&mut topic, Duration::ZERO);
+        let first = dials_of_a_second(&mut topic, S);
         assert_eq!(first.len(), 5);
         assert!(!first.contains(&peer(0).id));
         for id in &first {
@@ -225,7 +245,7 @@ mod tests {
         for n in 1..=8 {
             topic.found(peer(n));
             let expected = if n <= 5 { vec![peer(n).id] } else { vec![] };
-            assert_eq!(dials(&mut topic, S), expected);
+            assert_eq!(dials(&mut topic, u32::from(n) * S), expected);
             topic.dial_ended(peer(n).id, true, S);
             topic.neighbor_up(peer(n).id);
         }
@@ -247,7 +267,21 @@ mod tests {
         topic.neighbor_down(peer(4).id, 60 * S);
         assert_eq!(dials(&mut topic, 60 * S).len(), 1);
         topic.neighbor_down(peer(5).id, 61 * S);
-        assert_eq!(dials(&mut topic, 61 * S).len(), 5, "alone: as a newcomer");
+        let again = dials_of_a_second(&mut topic, 62 * S);
+        assert_eq!(again.len(), 5, "alone: as a newcomer");
+    }
+
+    #[test]
+    fn two_dials_begin_at_once_and_the_others_one_by_one() {
+        let mut topic = topic();
+        for n in 1..=20 {
+            topic.found(peer(n));
+        }
+        assert_eq!(dials(&mut topic, S).len(), 2);
+        let wake = topic.next_wake(S).unwrap();
+        assert!(dials(&mut topic, wake - S / 1000).is_empty());
+        assert_eq!(dials(&mut topic, wake).len(), 1);
+        assert_eq!(dials(&mut topic, 9 * S).len(), 2, "five in all");
     }
 
     #[test]
@@ -291,6 +325,6 @@ mod tests {
         let mut topic = topic();
         let forgotten = (1..=200).filter(|n| topic.found(peer(*n))).count();
         assert_eq!(forgotten, 200 - MAX_CANDIDATES);
-        assert_eq!(topic.dials(S, 3, &mut |_| 0).len(), 3);
+        assert_eq!(topic.dials(S, 1, &mut |_| 0).len(), 1);
     }
 }
