@@ -48,6 +48,9 @@ pub struct OutputArgs {
 }
 
 fn main() -> anyhow::Result<()> {
+    if cfg!(debug_assertions) {
+        eprintln!("A debug build: it shows that the bench works; its figures mean nothing.");
+    }
     match Cli::parse().command {
         Command::Join(args) => join::run(args),
         Command::Timeline(args) => timeline::run(args),

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use std::thread;
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, bail, ensure};
 use clap::Args;
 
 use crate::OutputArgs;
@@ -25,8 +25,6 @@ use swarm::Swarm;
 const LIMIT: Duration = Duration::from_secs(60);
 /// Most time for a broadcast to reach everybody.
 const CAST_LIMIT: Duration = Duration::from_secs(10);
-/// After the last join, before the steady state is measured.
-const SETTLE: Duration = Duration::from_secs(30);
 
 /// What to measure.
 #[derive(Debug, Args)]
@@ -50,6 +48,9 @@ pub struct JoinArgs {
     /// Seconds of the steady state, whose DHT load is measured in the last run of each (0: none).
     #[arg(long, default_value_t = 60)]
     steady: u64,
+    /// Seconds from the last join to the begin of the steady state.
+    #[arg(long, default_value_t = 30)]
+    settle: u64,
     /// The number of nodes for which it is measured.
     #[arg(long, default_value_t = 10)]
     steady_nodes: usize,
@@ -134,9 +135,25 @@ pub fn run(mut args: JoinArgs) -> anyhow::Result<()> {
         if let Some(dir) = &args.plots {
             plot::draw(dir, nodes, &args.contenders, &all)?;
         }
+        check(&args.contenders, &all, nodes)?;
         table.add(nodes, all);
     }
     table.finish(&args)
+}
+
+/// However slow: all of kukuri's nodes must have come together.
+fn check(contenders: &[Contender], all: &[Runs], nodes: usize) -> anyhow::Result<()> {
+    for (contender, runs) in contenders.iter().zip(all) {
+        let title = contender.title();
+        let joined = runs.together.len() == runs.together_expected
+            && runs.late.len() == runs.late_expected
+            && runs.whole.len() == runs.whole_expected;
+        ensure!(
+            joined || *contender == Contender::Rival,
+            "{title}, {nodes} nodes: some have no neighbor after {LIMIT:?}, or there is no one swarm"
+        );
+    }
+    Ok(())
 }
 
 fn measure(
@@ -174,7 +191,7 @@ fn measure(
         runs.late_expected += 1;
     }
     if steady {
-        thread::sleep(SETTLE);
+        thread::sleep(Duration::from_secs(args.settle));
         runs.steady = Some(measure_steady(
             &swarm,
             &dht,
