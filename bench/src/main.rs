@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 mod child;
+mod delivery;
 mod join;
 mod netns;
 mod report;
@@ -28,6 +29,8 @@ struct Cli {
 enum Command {
     /// First neighbors and whole swarms, kukuri beside distributed-topic-tracker.
     Join(join::JoinArgs),
+    /// Bytes and posts through the actors, beside bare iroh-gossip, a raw fsync, a direct call.
+    Delivery(delivery::DeliveryArgs),
     /// One measured node; ends with its input.
     #[command(hide = true)]
     Node(child::node::NodeArgs),
@@ -47,6 +50,7 @@ pub struct OutputArgs {
 fn main() -> anyhow::Result<()> {
     match Cli::parse().command {
         Command::Join(args) => join::run(args),
+        Command::Delivery(args) => delivery::run(args),
         Command::Node(args) => child::node::run(args),
         Command::Dht(args) => child::dht::run(args),
     }

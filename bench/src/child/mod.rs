@@ -3,7 +3,7 @@
 
 pub mod dht;
 pub mod node;
-mod ours;
+pub mod ours;
 mod rival;
 
 use std::io::{BufRead, BufReader, Write};
