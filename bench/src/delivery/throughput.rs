@@ -1,7 +1,9 @@
 //! As many broadcasts as back-pressure allows, until all receivers have all of them.
 
+use std::pin::pin;
 use std::time::{Duration, Instant};
 
+use futures_util::future::{Either, select};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use kukuri_contract::Limits;
 
@@ -10,8 +12,9 @@ use super::peer::{Contender, POLL, Swarm};
 use crate::report::{Report, Show};
 use crate::stats::Samples;
 
-/// When nothing has come for so long, the rest is lost.
-const SILENCE: Duration = Duration::from_secs(2);
+/// When nothing has come for so long, the rest is lost, or the swarm is stuck. It does get stuck:
+/// iroh-gossip waits for room in the queue of a neighbor, which may wait for room in its own.
+const SILENCE: Duration = Duration::from_secs(3);
 
 /// What came of one run.
 struct Run {
@@ -21,6 +24,8 @@ struct Run {
     delivered: f64,
     /// How often a receiver was told of a loss.
     losses: u64,
+    /// The sender could not send all.
+    stuck: bool,
 }
 
 /// Measures.
@@ -30,6 +35,7 @@ pub async fn measure(scale: Scale) -> anyhow::Result<Report> {
     for peers in [2, 5] {
         let mut rates = Contender::ALL.map(|_| Samples::default());
         let mut delivered = Contender::ALL.map(|_| Samples::default());
+        let mut stuck = [0; Contender::ALL.len()];
         for repetition in 1..=scale.repetitions {
             for (at, contender) in Contender::ALL.into_iter().enumerate() {
                 let swarm = Swarm::start(contender, peers).await?;
@@ -37,10 +43,17 @@ pub async fn measure(scale: Scale) -> anyhow::Result<Report> {
                 swarm.stop().await;
                 eprintln!(
                     "throughput, {peers} peers, run {repetition}: {contender:?} {:.0}/s, {:.1} % \
-                     delivered, {} losses told",
-                    run.rate, run.delivered, run.losses
+                     delivered, {} losses told{}",
+                    run.rate,
+                    run.delivered,
+                    run.losses,
+                    if run.stuck { ", stuck" } else { "" }
                 );
-                rates[at].0.push(run.rate);
+                if run.stuck {
+                    stuck[at] += 1;
+                } else {
+                    rates[at].0.push(run.rate);
+                }
                 delivered[at].0.push(run.delivered);
             }
         }
@@ -50,6 +63,15 @@ pub async fn measure(scale: Scale) -> anyhow::Result<Report> {
         let what = format!("{peers} peers, delivered");
         let delivered = delivered.map(Some).into();
         report.row(what, "%", None, Show::Spread, delivered);
+        if stuck.iter().any(|runs| *runs > 0) {
+            report.note(format!(
+                "{peers} peers: stuck, without a rate, were {} runs of {} and {} of {}.",
+                stuck[0],
+                Contender::TITLES[0],
+                stuck[1],
+                Contender::TITLES[1]
+            ));
+        }
     }
     report.note(format!(
         "Median (smallest - largest) of {} runs of {casts} broadcasts by one peer, {} under way at \
@@ -65,8 +87,16 @@ async fn flood(swarm: &Swarm, casts: u64) -> anyhow::Result<Run> {
     let sender = &swarm.0[0];
     let sent = stream::iter(0..casts).map(|number| sender.cast(number));
     let sent = sent.buffer_unordered(Limits::default().in_flight);
-    sent.try_for_each(|()| async { Ok(()) }).await?;
-    wait(swarm, casts).await;
+    let sent = pin!(sent.try_for_each(|()| async { Ok(()) }));
+    let silence = pin!(silence(swarm, casts));
+    let sent_all = match select(sent, silence).await {
+        Either::Left((sent, silence)) => {
+            sent?;
+            silence.await;
+            true
+        }
+        Either::Right(((), _)) => false,
+    };
     let receivers = swarm.others().count();
     let mut received = 0;
     let mut last = started;
@@ -76,14 +106,18 @@ async fn flood(swarm: &Swarm, casts: u64) -> anyhow::Result<Run> {
         last = heard.iter().map(|(_, at)| *at).fold(last, Instant::max);
     }
     let each = received as f64 / receivers as f64;
+    // The last replies may come after the last messages.
+    let stuck = !sent_all && each < casts as f64;
     Ok(Run {
         rate: each / last.duration_since(started).as_secs_f64().max(f64::EPSILON),
         delivered: 100.0 * each / casts as f64,
         losses: swarm.others().map(|ear| ear.losses()).sum(),
+        stuck,
     })
 }
 
-async fn wait(swarm: &Swarm, casts: u64) {
+/// Until all receivers have all, or nothing comes any more.
+async fn silence(swarm: &Swarm, casts: u64) {
     let count = || swarm.others().map(|ear| ear.count()).sum::<usize>();
     let expected = swarm.others().count() * casts as usize;
     let (mut before, mut changed) = (count(), Instant::now());
