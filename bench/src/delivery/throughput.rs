@@ -12,8 +12,9 @@ use super::peer::{Contender, POLL, Swarm};
 use crate::report::{Report, Show};
 use crate::stats::Samples;
 
-/// When nothing has come for so long, the rest is lost, or the swarm is stuck. It does get stuck:
-/// iroh-gossip waits for room in the queue of a neighbor, which may wait for room in its own.
+/// When nothing has come for so long, the rest is lost, or the swarm is stuck. It does get stuck,
+/// with either contender; probably because iroh-gossip waits for room in the queue of a neighbor,
+/// which may wait for room in its own (read in its source, not proven).
 const SILENCE: Duration = Duration::from_secs(3);
 
 /// What came of one run.
