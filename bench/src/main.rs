@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 mod child;
+mod delivery;
 mod join;
 mod netns;
 mod report;
@@ -31,6 +32,8 @@ enum Command {
     Join(join::JoinArgs),
     /// Where the time of a join goes, step by step.
     Timeline(timeline::TimelineArgs),
+    /// Bytes and posts through the actors, beside bare iroh-gossip, a raw fsync, a direct call.
+    Delivery(delivery::DeliveryArgs),
     /// One measured node; ends with its input.
     #[command(hide = true)]
     Node(child::node::NodeArgs),
@@ -54,6 +57,7 @@ fn main() -> anyhow::Result<()> {
     match Cli::parse().command {
         Command::Join(args) => join::run(args),
         Command::Timeline(args) => timeline::run(args),
+        Command::Delivery(args) => delivery::run(args),
         Command::Node(args) => child::node::run(args),
         Command::Dht(args) => child::dht::run(args),
     }

@@ -3,7 +3,7 @@
 
 pub mod dht;
 pub mod node;
-mod ours;
+pub mod ours;
 mod rival;
 mod steps;
 

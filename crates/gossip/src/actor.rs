@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use actix::{
-    Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, ResponseActFuture,
-    ResponseFuture, SpawnHandle, WrapFuture,
+    Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, Response,
+    ResponseActFuture, SpawnHandle, WrapFuture,
 };
 use asks::Asks;
 use futures_util::stream;
@@ -18,6 +18,7 @@ use kukuri_contract::{
     GossipEvent, GossipPort, Join, JoinError, Joined, Lease, Leave, Limits, LocalAddress,
     LocalAddresses, Never, Outlet, Probe, Stop, TopicId,
 };
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, watch};
 
 use crate::ask::Answerer;
@@ -158,8 +159,10 @@ struct GossipActor {
 
 struct Topic {
     swarm: Swarm,
-    /// Events of others are old.
+    /// What others say of neighbors is old.
     subscription: Subscription,
+    /// The next subscription is planned.
+    renewing: bool,
     membership: Membership,
 }
 
@@ -213,6 +216,7 @@ impl Handler<Join> for GossipActor {
             let open = actor.topics.entry(topic).or_insert_with(|| Topic {
                 swarm: entered.listen(subscription),
                 subscription,
+                renewing: false,
                 membership,
             });
             let neighbors = open.membership.neighbors().iter().copied().collect();
@@ -253,22 +257,30 @@ impl Handler<Dial> for GossipActor {
 }
 
 impl Handler<Broadcast> for GossipActor {
-    type Result = ResponseFuture<Result<(), BroadcastError>>;
+    type Result = Response<Result<(), BroadcastError>>;
 
     fn handle(&mut self, request: Broadcast, _: &mut Self::Context) -> Self::Result {
         let Broadcast { topic, payload } = request;
         let (got, limit) = (payload.len(), MAX_PAYLOAD_BYTES);
-        let sender = self.topics.get(&topic).map(|open| open.swarm.sender());
-        Box::pin(async move {
-            if got > limit {
-                return Err(BroadcastError::TooLarge { got, limit });
+        if got > limit {
+            return Response::reply(Err(BroadcastError::TooLarge { got, limit }));
+        }
+        let Some(open) = self.topics.get(&topic) else {
+            return Response::reply(Err(BroadcastError::UnknownTopic(topic)));
+        };
+        let outgoing = open.swarm.outgoing();
+        match outgoing.try_send(payload) {
+            Ok(()) => Response::reply(Ok(())),
+            Err(TrySendError::Closed(_)) => Response::reply(Err(BroadcastError::Closed)),
+            // The reply waits for room: back-pressure.
+            Err(TrySendError::Full(payload)) => {
+                let outgoing = outgoing.clone();
+                Response::fut(async move {
+                    let sent = outgoing.send(payload).await;
+                    sent.map_err(|_| BroadcastError::Closed)
+                })
             }
-            let sender = sender.ok_or(BroadcastError::UnknownTopic(topic))?;
-            match sender.broadcast(payload).await {
-                true => Ok(()),
-                false => Err(BroadcastError::Closed),
-            }
-        })
+        }
     }
 }
 

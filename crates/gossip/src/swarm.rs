@@ -29,9 +29,15 @@ const MAX_MESSAGE_BYTES: usize = 4096;
 const OVERHEAD_BYTES: usize = 96;
 /// Largest payload of a broadcast in bytes. iroh-gossip answers Ok to a larger one and drops it.
 pub const MAX_PAYLOAD_BYTES: usize = MAX_MESSAGE_BYTES - OVERHEAD_BYTES;
-/// Events of all topics that wait for the actor; beyond, iroh-gossip keeps 2048 more per topic and
-/// then says that it lagged.
-const EVENTS: usize = 1024;
+/// Events of a topic that are handed to the actor at once, if so many are there. 64: to wake the
+/// actor's thread costs as much as to handle some ten events.
+const BATCH: usize = 64;
+/// Batches of all topics that wait for the actor: 1024 events at most. Beyond, iroh-gossip keeps
+/// 2048 more per topic and then says that it lagged.
+const BATCHES: usize = 16;
+/// Broadcasts of a topic that were accepted and wait for iroh-gossip; beyond, their replies wait. 128:
+/// half of what the port admits, so that a burst of posts is taken at once.
+const OUTGOING: usize = 128;
 /// Time for a graceful end; the whole node has 2 s.
 const CLOSE_LIMIT: Duration = Duration::from_millis(1200);
 
@@ -51,8 +57,8 @@ pub struct Swarms {
 /// What happened at the endpoint.
 #[derive(Debug)]
 pub enum SwarmEvent {
-    /// Something in the swarm of a topic, as this subscription saw it.
-    In(TopicId, Subscription, TopicEvent),
+    /// What happened in the swarm of a topic, as this subscription saw it.
+    In(TopicId, Subscription, Vec<TopicEvent>),
     /// Others may dial this endpoint elsewhere now.
     AddressChanged,
 }
@@ -88,6 +94,7 @@ pub struct Entered {
 #[derive(Debug)]
 pub struct Swarm {
     sender: GossipSender,
+    outgoing: mpsc::Sender<Bytes>,
     task: tokio::task::JoinHandle<()>,
 }
 
@@ -95,8 +102,12 @@ impl Entered {
     /// Hands the swarm's events on from now on, the neighbors that there are first.
     pub fn listen(self, subscription: Subscription) -> Swarm {
         let events = forward(self.topic, subscription, self.receiver, self.events);
+        let (outgoing, waiting) = mpsc::channel(OUTGOING);
+        // Ends with the queue, once all that was accepted is sent.
+        tokio::spawn(send(waiting, self.sender.clone()));
         Swarm {
             sender: self.sender,
+            outgoing,
             task: tokio::spawn(events),
         }
     }
@@ -132,7 +143,7 @@ impl Swarms {
             .accept(GOSSIP_ALPN, door)
             .accept(ASK_ALPN, answerer)
             .spawn();
-        let (events, received) = mpsc::channel(EVENTS);
+        let (events, received) = mpsc::channel(BATCHES);
         tokio::spawn(watch_addresses(endpoint.clone(), events.clone()));
         let swarms = Self {
             endpoint,
@@ -258,9 +269,14 @@ impl Swarms {
 }
 
 impl Swarm {
-    /// A handle that sends without this value.
+    /// A handle that works without this value.
     pub fn sender(&self) -> SwarmSender {
         SwarmSender(self.sender.clone())
+    }
+
+    /// Where payloads of at most [`MAX_PAYLOAD_BYTES`] go to be broadcast. Closed if gossip has ended.
+    pub fn outgoing(&self) -> &mpsc::Sender<Bytes> {
+        &self.outgoing
     }
 
     /// Hears nothing any more, but stays in the swarm.
@@ -269,16 +285,11 @@ impl Swarm {
     }
 }
 
-/// Sends to a swarm.
+/// Asks peers into a swarm.
 #[derive(Debug, Clone)]
 pub struct SwarmSender(GossipSender);
 
 impl SwarmSender {
-    /// Broadcasts a payload of at most [`MAX_PAYLOAD_BYTES`]. False if gossip has ended.
-    pub async fn broadcast(&self, payload: Bytes) -> bool {
-        self.0.broadcast(payload).await.is_ok()
-    }
-
     /// Asks a peer into the swarm, over the connection that there is by now.
     pub async fn ask(&self, peer: EndpointId) {
         if let Ok(id) = iroh::EndpointId::from_bytes(peer.as_bytes()) {
@@ -288,30 +299,48 @@ impl SwarmSender {
     }
 }
 
+/// Broadcasts what comes. A task beside gossip's own: where it waits for them, as it does in a
+/// flood, no other thread has to wake.
+async fn send(mut waiting: mpsc::Receiver<Bytes>, to: GossipSender) {
+    while let Some(payload) = waiting.recv().await {
+        if to.broadcast(payload).await.is_err() {
+            return;
+        }
+    }
+}
+
 /// Hands a swarm's events on until it is left.
 async fn forward(
     topic: TopicId,
     subscription: Subscription,
-    mut from: GossipReceiver,
+    from: GossipReceiver,
     to: mpsc::Sender<SwarmEvent>,
 ) {
-    while let Some(event) = from.next().await {
-        let event = match event {
-            Ok(Event::NeighborUp(peer)) => TopicEvent::Up(from_iroh(peer)),
-            Ok(Event::NeighborDown(peer)) => TopicEvent::Down(from_iroh(peer)),
-            Ok(Event::Received(message)) => {
-                TopicEvent::Received(message.content, from_iroh(message.delivered_from))
-            }
-            Ok(Event::Lagged) => TopicEvent::Lagged,
+    let mut from = from.ready_chunks(BATCH);
+    while let Some(events) = from.next().await {
+        let events = events.into_iter().map_while(|event| match event {
+            Ok(event) => Some(translate(event)),
+            // The stream ends with it.
             Err(error) => {
                 tracing::debug!(?topic, %error, "swarm ended");
-                return;
+                None
             }
-        };
-        let event = SwarmEvent::In(topic, subscription, event);
-        if to.send(event).await.is_err() {
+        });
+        let events = SwarmEvent::In(topic, subscription, events.collect());
+        if to.send(events).await.is_err() {
             return;
         }
+    }
+}
+
+fn translate(event: Event) -> TopicEvent {
+    match event {
+        Event::NeighborUp(peer) => TopicEvent::Up(from_iroh(peer)),
+        Event::NeighborDown(peer) => TopicEvent::Down(from_iroh(peer)),
+        Event::Received(message) => {
+            TopicEvent::Received(message.content, from_iroh(message.delivered_from))
+        }
+        Event::Lagged => TopicEvent::Lagged,
     }
 }
 

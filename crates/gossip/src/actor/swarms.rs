@@ -1,33 +1,27 @@
 //! What the swarms tell the actor.
 
+use std::time::Duration;
+
 use actix::{ActorFutureExt, AsyncContext, Context, StreamHandler, WrapFuture};
 use kukuri_contract::{EndpointId, GossipEvent, TopicId};
 
 use super::GossipActor;
 use crate::swarm::{Subscription, SwarmEvent, TopicEvent};
 
+/// After lost events, what is known of neighbors is renewed so much later. A new subscription costs
+/// the broadcasts that wait in the old one, so not one for each loss of a flood; half a second: a
+/// neighbor that was missed is asked nothing, and one that is gone can't answer, until then.
+const RENEW_PAUSE: Duration = Duration::from_millis(500);
+
 impl StreamHandler<SwarmEvent> for GossipActor {
     fn handle(&mut self, event: SwarmEvent, ctx: &mut Self::Context) {
-        let (topic, subscription, event) = match event {
-            SwarmEvent::In(topic, subscription, event) => (topic, subscription, event),
-            SwarmEvent::AddressChanged => return self.address_changed(),
-        };
-        let open = self.topics.get(&topic);
-        if open.is_none_or(|open| open.subscription != subscription) {
-            return;
-        }
         match event {
-            TopicEvent::Up(peer) => self.neighbor_up(topic, peer),
-            TopicEvent::Down(peer) => {
-                self.neighbor_down(topic, peer);
-                self.pump(ctx);
+            SwarmEvent::In(topic, subscription, events) => {
+                for event in events {
+                    self.heard(topic, subscription, event, ctx);
+                }
             }
-            TopicEvent::Received(payload, from) => self.emit(GossipEvent::Received {
-                topic,
-                payload,
-                from,
-            }),
-            TopicEvent::Lagged => self.resubscribe(topic, ctx),
+            SwarmEvent::AddressChanged => self.address_changed(),
         }
     }
 
@@ -36,6 +30,35 @@ impl StreamHandler<SwarmEvent> for GossipActor {
 }
 
 impl GossipActor {
+    fn heard(
+        &mut self,
+        topic: TopicId,
+        subscription: Subscription,
+        event: TopicEvent,
+        ctx: &mut Context<Self>,
+    ) {
+        let Some(open) = self.topics.get(&topic) else {
+            return;
+        };
+        // What an earlier subscription says of neighbors is old, its broadcasts are as good as any:
+        // the next one does not bring them again.
+        let current = open.subscription == subscription;
+        match event {
+            TopicEvent::Received(payload, from) => self.emit(GossipEvent::Received {
+                topic,
+                payload,
+                from,
+            }),
+            TopicEvent::Up(peer) if current => self.neighbor_up(topic, peer),
+            TopicEvent::Down(peer) if current => {
+                self.neighbor_down(topic, peer);
+                self.pump(ctx);
+            }
+            TopicEvent::Lagged if current => self.lagged(topic, ctx),
+            _ => {}
+        }
+    }
+
     pub(super) fn next_subscription(&mut self) -> Subscription {
         self.subscriptions += 1;
         Subscription(self.subscriptions)
@@ -72,9 +95,27 @@ impl GossipActor {
         self.forget(peer);
     }
 
-    /// Events were lost, those of neighbors perhaps: a new subscription tells them all again.
-    fn resubscribe(&mut self, topic: TopicId, ctx: &mut Context<Self>) {
+    /// Events were lost, those of neighbors perhaps.
+    fn lagged(&mut self, topic: TopicId, ctx: &mut Context<Self>) {
         self.emit(GossipEvent::TopicLagged { topic });
+        let Some(open) = self.topics.get_mut(&topic) else {
+            return;
+        };
+        if std::mem::replace(&mut open.renewing, true) {
+            return;
+        }
+        let lagged = open.subscription;
+        ctx.run_later(RENEW_PAUSE, move |actor, ctx| {
+            let open = actor.topics.get(&topic);
+            // The topic may have been left meanwhile, and joined again.
+            if open.is_some_and(|open| open.subscription == lagged) {
+                actor.resubscribe(topic, ctx);
+            }
+        });
+    }
+
+    /// A new subscription tells of all neighbors again.
+    fn resubscribe(&mut self, topic: TopicId, ctx: &mut Context<Self>) {
         let subscription = self.next_subscription();
         let Some(open) = self.topics.get_mut(&topic) else {
             return;
@@ -82,6 +123,7 @@ impl GossipActor {
         // Until there is the new one, the old one keeps the topic open.
         open.swarm.mute();
         open.subscription = subscription;
+        open.renewing = false;
         for peer in open.membership.neighbors().clone() {
             self.neighbor_down(topic, peer);
         }
