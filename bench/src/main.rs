@@ -6,9 +6,12 @@
 #![forbid(unsafe_code)]
 
 mod child;
+mod hives;
+mod idle;
 mod join;
 mod netns;
 mod report;
+mod scale;
 mod sniff;
 mod stats;
 mod usage;
@@ -28,6 +31,13 @@ struct Cli {
 enum Command {
     /// First neighbors and whole swarms, kukuri beside distributed-topic-tracker.
     Join(join::JoinArgs),
+    /// Many nodes in one swarm on this machine: how long all of it takes, and what each node costs.
+    Scale(scale::ScaleArgs),
+    /// What a node costs that has a neighbor and nothing to say.
+    Idle(idle::IdleArgs),
+    /// Many nodes of kukuri in one process; ends with its input.
+    #[command(hide = true)]
+    Hive(child::hive::HiveArgs),
     /// One measured node; ends with its input.
     #[command(hide = true)]
     Node(child::node::NodeArgs),
@@ -47,6 +57,9 @@ pub struct OutputArgs {
 fn main() -> anyhow::Result<()> {
     match Cli::parse().command {
         Command::Join(args) => join::run(args),
+        Command::Scale(args) => scale::run(args),
+        Command::Idle(args) => idle::run(args),
+        Command::Hive(args) => child::hive::run(args),
         Command::Node(args) => child::node::run(args),
         Command::Dht(args) => child::dht::run(args),
     }
