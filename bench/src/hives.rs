@@ -56,23 +56,27 @@ impl Hives {
     ///
     /// # Errors
     /// A node does not start.
-    pub fn start(dht: &LocalDht, nodes: usize, per_process: usize) -> anyhow::Result<Self> {
+    pub fn start(
+        dht: &LocalDht,
+        nodes: usize,
+        per_process: usize,
+        workers: Option<usize>,
+    ) -> anyhow::Result<Self> {
         let mut hives = Self { hives: Vec::new() };
         let bootstrap = dht.nodes.last().context("a DHT without nodes")?;
         let mut left = nodes;
         while left > 0 {
             let here = left.min(per_process);
             left -= here;
+            let count = here.to_string();
             let args = [
-                "hive",
-                "--topic",
-                "measured",
-                "--dht",
-                bootstrap,
-                "--nodes",
-                &here.to_string(),
+                "hive", "--topic", "measured", "--dht", bootstrap, "--nodes", &count,
             ];
-            let process = Process::start(&args.map(str::to_owned))?;
+            let mut args: Vec<_> = args.iter().map(|arg| (*arg).to_owned()).collect();
+            if let Some(workers) = workers {
+                args.extend(["--workers".to_owned(), workers.to_string()]);
+            }
+            let process = Process::start(&args)?;
             let nodes = (0..here).map(|_| NodeState::default()).collect();
             hives.hives.push(Hive { process, nodes });
             hives.until("ready", READY_LIMIT)?;
@@ -150,11 +154,38 @@ impl Hives {
             .process
             .tell(&format!("post {node} {text}"))?;
         let others = self.len() - 1;
-        let got = |s: &Self| s.nodes().filter(|n| n.got.contains_key(text)).count();
-        self.wait(limit, |hives| got(hives) == others);
+        self.wait(limit, |hives| hives.heard(text) == others);
+        self.tell_missing(text, from);
         let at = self.nodes().filter_map(|node| node.got.get(text));
         let after = at.map(|at| at.saturating_duration_since(begin).as_secs_f64() * 1e3);
         Ok(after.collect())
+    }
+
+    /// Says who has not heard a post, and who their neighbors are.
+    fn tell_missing(&self, text: &str, from: usize) {
+        let missing = self.nodes().enumerate();
+        for (at, node) in missing.filter(|(at, n)| *at != from && !n.got.contains_key(text)) {
+            let neighbors = self.nodes().enumerate().filter(|(_, other)| {
+                other
+                    .id
+                    .as_ref()
+                    .is_some_and(|id| node.neighbors.contains(id))
+            });
+            let neighbors = neighbors.map(|(at, other)| {
+                let mutual = node
+                    .id
+                    .as_ref()
+                    .is_some_and(|id| other.neighbors.contains(id));
+                format!("{at}{}", if mutual { "" } else { " (one way)" })
+            });
+            let neighbors: Vec<_> = neighbors.collect();
+            eprintln!("  node {at} lacks {text}; neighbors {neighbors:?}");
+        }
+    }
+
+    /// How many of the nodes have heard a post by now.
+    pub fn heard(&self, text: &str) -> usize {
+        self.nodes().filter(|n| n.got.contains_key(text)).count()
     }
 
     /// Processor time of all nodes so far.

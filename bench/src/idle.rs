@@ -34,6 +34,9 @@ pub struct IdleArgs {
     /// Minutes of idling. DHT messages are counted for root only.
     #[arg(long, default_value_t = 10.0)]
     minutes: f64,
+    /// Threads for each node's network (`node.worker_threads`), other than the default.
+    #[arg(long)]
+    workers: Option<usize>,
     #[command(flatten)]
     output: OutputArgs,
 }
@@ -51,7 +54,7 @@ pub fn run(args: IdleArgs) -> anyhow::Result<()> {
             .context("the measurement has failed");
     }
     let dht = LocalDht::start(DHT_NODES, &[])?;
-    let mut hives = Hives::start(&dht, NODES, 1)?;
+    let mut hives = Hives::start(&dht, NODES, 1, args.workers)?;
     let met = hives.wait(LIMIT, Hives::is_whole);
     ensure!(met, "the two nodes do not find each other");
     thread::sleep(SETTLE);
@@ -121,7 +124,6 @@ pub fn run(args: IdleArgs) -> anyhow::Result<()> {
             "announcements by the node's own count",
             "kukuri_discovery_announces_total",
         ),
-        ("QUIC packets sent", "socket_send_ipv4_datagrams_total"),
         ("QUIC bytes sent", "socket_send_ipv4_total"),
         ("QUIC packets received", "socket_recv_datagrams_total"),
         ("QUIC bytes received", "socket_recv_data_ipv4_total"),

@@ -39,6 +39,9 @@ pub struct ScaleArgs {
     /// Seconds of the steady state.
     #[arg(long, default_value_t = 60)]
     steady: u64,
+    /// Threads for each node's network (`node.worker_threads`), other than the default.
+    #[arg(long)]
+    workers: Option<usize>,
     #[command(flatten)]
     output: OutputArgs,
 }
@@ -51,6 +54,7 @@ struct Run {
     whole: Samples,
     neighbors: Samples,
     reached: Samples,
+    repaired: Samples,
     latency: Samples,
     memory: Samples,
     threads: Samples,
@@ -59,18 +63,16 @@ struct Run {
 }
 
 /// What is counted in the steady state, per node and minute.
-const STEADY: [(&str, &[&str]); 8] = [
-    ("DHT look-ups", &["kukuri_discovery_lookups_total"]),
-    ("announcements", &["kukuri_discovery_announces_total"]),
-    ("hellos sent", &["kukuri_discovery_hellos_sent_total"]),
-    ("peers found", &["kukuri_discovery_peers_found_total"]),
-    ("dials", &["kukuri_gossip_dials_total"]),
-    ("gap repairs", &["kukuri_node_repairs_total"]),
-    ("transactions", &["kukuri_store_commits_total"]),
-    (
-        "QUIC packets, both ways",
-        &["socket_send_ipv4_total", "socket_recv_data_ipv4_total"],
-    ),
+const STEADY: [(&str, &str); 9] = [
+    ("DHT look-ups", "kukuri_discovery_lookups_total"),
+    ("announcements", "kukuri_discovery_announces_total"),
+    ("hellos sent", "kukuri_discovery_hellos_sent_total"),
+    ("peers found", "kukuri_discovery_peers_found_total"),
+    ("dials", "kukuri_gossip_dials_total"),
+    ("gap repairs", "kukuri_node_repairs_total"),
+    ("transactions", "kukuri_store_commits_total"),
+    ("QUIC packets received", "socket_recv_datagrams_total"),
+    ("QUIC bytes received", "socket_recv_data_ipv4_total"),
 ];
 
 /// Measures.
@@ -84,13 +86,14 @@ pub fn run(args: ScaleArgs) -> anyhow::Result<()> {
     for &nodes in &args.nodes {
         eprintln!("{nodes} nodes, {} in a process", args.per_process);
         runs.push(measure(nodes, &args)?);
+        // After each number: who ends a long run early keeps what was measured.
+        let report = report(&args, &runs);
+        report.print();
+        if let Some(path) = &args.output.json {
+            report.write_json(path)?;
+        }
     }
-    let report = report(&args, &runs);
-    report.print();
-    match &args.output.json {
-        Some(path) => report.write_json(path),
-        None => Ok(()),
-    }
+    Ok(())
 }
 
 fn measure(nodes: usize, args: &ScaleArgs) -> anyhow::Result<Run> {
@@ -98,7 +101,7 @@ fn measure(nodes: usize, args: &ScaleArgs) -> anyhow::Result<Run> {
     let mut run = Run::default();
     let begin = Instant::now();
     let since = |at: Instant| Samples(vec![at.elapsed().as_secs_f64()]);
-    let mut hives = Hives::start(&dht, nodes, args.per_process)?;
+    let mut hives = Hives::start(&dht, nodes, args.per_process, args.workers)?;
     let last = Instant::now();
     if hives.wait(LIMIT, |hives| hives.firsts().len() == nodes) {
         run.all_joined = since(begin);
@@ -131,10 +134,16 @@ fn measure(nodes: usize, args: &ScaleArgs) -> anyhow::Result<Run> {
     let share = 100.0 * spent / window.as_secs_f64().max(1.0);
     run.steady.push(share);
     for (_, series) in STEADY {
-        let grown = series.iter().map(|name| now.of(name) - counted.of(name));
-        run.steady.push(grown.sum::<f64>() / node_minutes.max(1e-9));
+        let grown = now.of(series) - counted.of(series);
+        run.steady.push(grown / node_minutes.max(1e-9));
     }
     hives.wait(Duration::ZERO, |_| true);
+    for post in 0..POSTS {
+        let heard = hives.heard(&format!("post-{post}"));
+        run.repaired
+            .0
+            .push(100.0 * heard as f64 / (nodes - 1) as f64);
+    }
     run.neighbors = Samples(hives.neighbors());
     run.memory = Samples(hives.memory()?);
     let threads = hives.threads()?;
@@ -145,7 +154,12 @@ fn measure(nodes: usize, args: &ScaleArgs) -> anyhow::Result<Run> {
 }
 
 fn report(args: &ScaleArgs, runs: &[Run]) -> Report {
-    let sizes: Vec<_> = args.nodes.iter().map(|n| format!("{n} nodes")).collect();
+    let sizes: Vec<_> = args
+        .nodes
+        .iter()
+        .take(runs.len())
+        .map(|n| format!("{n} nodes"))
+        .collect();
     let sizes: Vec<_> = sizes.iter().map(String::as_str).collect();
     let title = format!(
         "One swarm on one machine: {} nodes in a process, {} DHT nodes besides theirs",
@@ -171,6 +185,9 @@ fn report(args: &ScaleArgs, runs: &[Run]) -> Report {
     row("neighbors", "", None, &|r| r.neighbors.clone());
     row("nodes that a post reaches", "%", Some("100"), &|r| {
         r.reached.clone()
+    });
+    row("nodes that have it at the end", "%", Some("100"), &|r| {
+        r.repaired.clone()
     });
     row("a post's way to each node", "ms", None, &|r| {
         r.latency.clone()

@@ -34,6 +34,9 @@ pub struct HiveArgs {
     /// Name of the topic.
     #[arg(long)]
     topic: String,
+    /// Threads for the network of each node, other than the default.
+    #[arg(long)]
+    workers: Option<usize>,
 }
 
 /// A word of the parent.
@@ -95,8 +98,10 @@ async fn hive(args: HiveArgs, mut words: mpsc::Receiver<Word>) -> anyhow::Result
 /// Starts one node; what it hears is told from now on.
 async fn bee(at: usize, dir: &TempDir, args: &HiveArgs) -> anyhow::Result<(Node, Topic)> {
     let started = Instant::now();
+    let mut config = ours::config(true);
+    config.node.worker_threads = args.workers.unwrap_or(config.node.worker_threads);
     let node = Node::builder()
-        .config(ours::config(true))
+        .config(config)
         .data_dir(dir.path().join(at.to_string()))
         .bind_ip(Ipv4Addr::LOCALHOST)
         .dht_bootstrap(&args.dht)
