@@ -7,9 +7,12 @@
 
 mod child;
 mod delivery;
+mod hives;
+mod idle;
 mod join;
 mod netns;
 mod report;
+mod scale;
 mod sniff;
 mod stats;
 mod timeline;
@@ -34,6 +37,13 @@ enum Command {
     Timeline(timeline::TimelineArgs),
     /// Bytes and posts through the actors, beside bare iroh-gossip, a raw fsync, a direct call.
     Delivery(delivery::DeliveryArgs),
+    /// Many nodes in one swarm on this machine: how long all of it takes, and what each node costs.
+    Scale(scale::ScaleArgs),
+    /// What a node costs that has a neighbor and nothing to say.
+    Idle(idle::IdleArgs),
+    /// Many nodes of kukuri in one process; ends with its input.
+    #[command(hide = true)]
+    Hive(child::hive::HiveArgs),
     /// One measured node; ends with its input.
     #[command(hide = true)]
     Node(child::node::NodeArgs),
@@ -58,6 +68,9 @@ fn main() -> anyhow::Result<()> {
         Command::Join(args) => join::run(args),
         Command::Timeline(args) => timeline::run(args),
         Command::Delivery(args) => delivery::run(args),
+        Command::Scale(args) => scale::run(args),
+        Command::Idle(args) => idle::run(args),
+        Command::Hive(args) => child::hive::run(args),
         Command::Node(args) => child::node::run(args),
         Command::Dht(args) => child::dht::run(args),
     }

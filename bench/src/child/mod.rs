@@ -2,6 +2,7 @@
 //! out, words in. A child ends when its input does, so none outlives the measurement.
 
 pub mod dht;
+pub mod hive;
 pub mod node;
 pub mod ours;
 mod rival;
@@ -13,7 +14,7 @@ use std::sync::mpsc::{self, Receiver};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use serde_json::Value;
 
 /// A running child. Killed when dropped.
@@ -85,13 +86,22 @@ impl Process {
     pub fn expect(&mut self, field: &str, limit: Duration) -> anyhow::Result<Line> {
         let deadline = Instant::now() + limit;
         loop {
-            let left = deadline.saturating_duration_since(Instant::now());
-            match self.lines.recv_timeout(left) {
-                Ok(line) if line.value.get(field).is_some() => return Ok(line),
-                Ok(_) => {}
-                Err(_) => bail!("no {field:?} from a child of the measurement within {limit:?}"),
+            let line = self.next(deadline);
+            let line = line.with_context(|| format!("no {field:?} within {limit:?}"))?;
+            if line.value.get(field).is_some() {
+                return Ok(line);
             }
         }
+    }
+
+    /// The next line.
+    ///
+    /// # Errors
+    /// None came until then.
+    pub fn next(&mut self, deadline: Instant) -> anyhow::Result<Line> {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let line = self.lines.recv_timeout(left);
+        line.context("a child of the measurement says nothing, or has ended")
     }
 
     /// Its process id.

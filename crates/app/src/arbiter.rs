@@ -36,7 +36,9 @@ impl Drop for Arbiters {
     }
 }
 
-/// Runs what starts an actor in an arbiter of its own.
+/// Runs what starts an actor in an arbiter of its own, with so many threads for tasks that must go
+/// on while the actor is busy, or hangs. 0 where there are none: what is not the actor's runs on its
+/// thread then, and a timer wakes one thread instead of two.
 pub async fn in_arbiter<T: Send + 'static>(
     service: &'static str,
     workers: usize,
@@ -44,8 +46,12 @@ pub async fn in_arbiter<T: Send + 'static>(
 ) -> Result<(T, Arbiter), StartError> {
     let failed = |source| StartError::Service { service, source };
     let arbiter = Arbiter::with_tokio_rt(move || {
-        tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(workers)
+        let mut builder = match workers {
+            0 => tokio::runtime::Builder::new_current_thread(),
+            _ => tokio::runtime::Builder::new_multi_thread(),
+        };
+        builder
+            .worker_threads(workers.max(1))
             .thread_name(format!("kk-{service}"))
             .enable_all()
             .build()

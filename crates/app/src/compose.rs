@@ -34,6 +34,10 @@ pub type Store = kukuri_store::SqliteStore;
 /// Series about the node.
 pub type Metrics = kukuri_metrics::PrometheusMetrics;
 
+/// Threads for the tasks of an actor that has none but its own, and of one that reads a socket.
+const NO_TASKS: usize = 0;
+const ONE_THREAD: usize = 1;
+
 /// Listeners of the outlets, in their order.
 const NODE: usize = 0;
 const METRICS: usize = 1;
@@ -120,7 +124,7 @@ impl Parts {
         let arbiters = Arbiters::default();
 
         let deps = kukuri_metrics::Deps {};
-        let (metrics, arbiter) = spawn::<Metrics>(config.metrics.clone(), deps, 1).await?;
+        let (metrics, arbiter) = spawn::<Metrics>(config.metrics.clone(), deps, NO_TASKS).await?;
         arbiters.keep(Service::Metrics, arbiter);
 
         let (node, arbiter) = spawn_node(clock.clone(), wanted.clone()).await?;
@@ -134,11 +138,12 @@ impl Parts {
         };
 
         let deps = store_deps(&data_dir, &clock, &outlets);
-        let (store, arbiter) = spawn::<Store>(config.store.clone(), deps, 1).await?;
+        let (store, arbiter) = spawn::<Store>(config.store.clone(), deps, NO_TASKS).await?;
         arbiters.keep(Service::Store, arbiter);
 
         let deps = identity_deps(&data_dir, &memory, &clock);
-        let (identity, arbiter) = spawn::<Identity>(config.identity.clone(), deps, 1).await?;
+        let (identity, arbiter) =
+            spawn::<Identity>(config.identity.clone(), deps, NO_TASKS).await?;
         arbiters.keep(Service::Identity, arbiter);
 
         let (gossip_holder, lease) = Lease::new();
@@ -149,7 +154,8 @@ impl Parts {
 
         let contacts = contacts(&store.port).await;
         let deps = discovery_deps(&identity.info, &identity.port, contacts, &clock, &outlets);
-        let (discovery, arbiter) = spawn::<Discovery>(config.discovery.clone(), deps, 1).await?;
+        let (discovery, arbiter) =
+            spawn::<Discovery>(config.discovery.clone(), deps, ONE_THREAD).await?;
         arbiters.keep(Service::Discovery, arbiter);
 
         let parts = Self {
@@ -192,7 +198,7 @@ impl Parts {
         let arbiter = match service {
             Service::Identity => {
                 let deps = identity_deps(&self.data_dir, &self.memory, &self.clock);
-                let (fresh, arbiter) = spawn::<Identity>(config.identity, deps, 1).await?;
+                let (fresh, arbiter) = spawn::<Identity>(config.identity, deps, NO_TASKS).await?;
                 ports.identity.adopt(&fresh.port);
                 arbiter
             }
@@ -201,7 +207,8 @@ impl Parts {
                 let identity = &self.identity;
                 let deps =
                     discovery_deps(identity, &ports.identity, contacts, &self.clock, outlets);
-                let (fresh, arbiter) = spawn::<Discovery>(config.discovery, deps, 1).await?;
+                let (fresh, arbiter) =
+                    spawn::<Discovery>(config.discovery, deps, ONE_THREAD).await?;
                 ports.discovery.adopt(&fresh.port);
                 arbiter
             }
@@ -217,13 +224,13 @@ impl Parts {
             }
             Service::Store => {
                 let deps = store_deps(&self.data_dir, &self.clock, outlets);
-                let (fresh, arbiter) = spawn::<Store>(config.store, deps, 1).await?;
+                let (fresh, arbiter) = spawn::<Store>(config.store, deps, NO_TASKS).await?;
                 ports.store.adopt(&fresh.port);
                 arbiter
             }
             Service::Metrics => {
                 let deps = kukuri_metrics::Deps {};
-                let (fresh, arbiter) = spawn::<Metrics>(config.metrics, deps, 1).await?;
+                let (fresh, arbiter) = spawn::<Metrics>(config.metrics, deps, NO_TASKS).await?;
                 ports.metrics.adopt(&fresh.port);
                 outlets.discovery.repoint(METRICS, fresh.discovery);
                 outlets.gossip.repoint(METRICS, fresh.gossip);
@@ -328,7 +335,7 @@ async fn spawn_node(
             store: actor.recipient(),
         })
     };
-    in_arbiter(NodePort::SERVICE, 1, start).await
+    in_arbiter(NodePort::SERVICE, NO_TASKS, start).await
 }
 
 async fn spawn<F>(

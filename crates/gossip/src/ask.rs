@@ -24,8 +24,10 @@ use crate::endpoint::from_iroh;
 
 /// The name of the protocol in the TLS handshake.
 pub const ASK_ALPN: &[u8] = b"kukuri/ask/1";
-/// A connection that was not used for so long is closed by the side that asks.
-pub const IDLE: Duration = Duration::from_secs(20);
+/// A connection that was not used for so long is closed by the side that asks. 3 s: a repair that
+/// has more to ask goes on within two, while the next one in any case comes after half a minute.
+/// Kept until then, it would cost more packets to keep alive than a new one does.
+pub const IDLE: Duration = Duration::from_secs(3);
 /// The side that answers waits longer, so that no question meets a connection that just closes.
 const IDLE_ANSWERING: Duration = Duration::from_secs(30);
 /// A neighbor may know that it is one a little earlier than this node does: a question waits for so

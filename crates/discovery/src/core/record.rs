@@ -126,6 +126,24 @@ pub fn finish(mut body: Vec<u8>, signature: &Signature) -> Vec<u8> {
 }
 
 impl Record {
+    /// The fresh one of these (verified) records that has these bytes. Members hand on the same ones
+    /// again and again, and to verify a signature costs more than all else about a hello.
+    pub fn among<'a>(
+        known: impl IntoIterator<Item = &'a Self>,
+        bytes: &[u8],
+        now: UnixMillis,
+    ) -> Option<Self> {
+        let mut known = known.into_iter();
+        known
+            .find(|known| known.bytes == bytes && known.is_fresh(now))
+            .cloned()
+    }
+
+    /// Whether it was issued within [`FRESH_MS`] of this time.
+    pub fn is_fresh(&self, now: UnixMillis) -> bool {
+        self.issued_at.distance(now) <= FRESH_MS
+    }
+
     /// Reads and verifies a record of a topic.
     ///
     /// # Errors
@@ -293,5 +311,17 @@ mod tests {
     fn the_endpoint_id_is_the_key() {
         let key = signing_key(1).verifying_key();
         assert_eq!(peer(1).id.as_bytes(), key.as_bytes());
+    }
+
+    #[test]
+    fn a_known_record_is_found_by_its_very_bytes_while_it_is_fresh() {
+        let bytes = signed_record(1, TOPIC, &peer(1), NOW);
+        let known = [Record::parse(TOPIC, &bytes, NOW).unwrap()];
+        assert_eq!(Record::among(&known, &bytes, NOW).unwrap().peer, peer(1));
+        let mut forged = bytes.clone();
+        *forged.last_mut().unwrap() ^= 1;
+        assert_eq!(Record::among(&known, &forged, NOW), None);
+        let later = UnixMillis(NOW.0 + FRESH_MS + 1);
+        assert_eq!(Record::among(&known, &bytes, later), None);
     }
 }

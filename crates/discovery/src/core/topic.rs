@@ -12,7 +12,7 @@ use kukuri_contract::{
 use super::announce::Announcer;
 use super::backoff::Backoff;
 use super::given::Given;
-use super::record::{FRESH_MS, NO_MARK, Record, body};
+use super::record::{NO_MARK, Record, RecordError, body};
 use super::verdict::Evidence;
 use super::{Entropy, Now, Ticket};
 use crate::config::Config;
@@ -198,6 +198,15 @@ impl Topic {
 
     // --- members ---
 
+    /// The record of these bytes, be it new or known.
+    ///
+    /// # Errors
+    /// See [`Record::parse`].
+    pub fn read_record(&self, bytes: &[u8], now: UnixMillis) -> Result<Record, RecordError> {
+        Record::among(self.members.values(), bytes, now)
+            .map_or_else(|| Record::parse(self.id, bytes, now), Ok)
+    }
+
     /// Takes in a verified record; an older one never wins. Says whether the peer should be told
     /// to the listeners: new from this source, at a new address, or still needed.
     pub fn learn(&mut self, record: Record, source: Source, now: Now) -> bool {
@@ -241,7 +250,7 @@ impl Topic {
         let mut fresh: Vec<_> = self
             .members
             .values()
-            .filter(|r| r.peer.id != asker && r.issued_at.distance(now) <= FRESH_MS)
+            .filter(|r| r.peer.id != asker && r.is_fresh(now))
             .collect();
         fresh.sort_unstable_by_key(|r| std::cmp::Reverse(r.issued_at));
         fresh.into_iter().map(|r| r.bytes.clone()).collect()
@@ -251,8 +260,7 @@ impl Topic {
         if self.members.len() < MAX_MEMBERS {
             return;
         }
-        self.members
-            .retain(|_, r| r.issued_at.distance(now) <= FRESH_MS);
+        self.members.retain(|_, r| r.is_fresh(now));
         if self.members.len() >= MAX_MEMBERS {
             let oldest = self.members.values().min_by_key(|r| r.issued_at);
             if let Some(id) = oldest.map(|r| r.peer.id) {

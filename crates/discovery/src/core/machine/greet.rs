@@ -7,7 +7,7 @@ use kukuri_contract::{DiscoveryEvent, Epoch, HelloDrop, Source, TopicId, UnixMil
 use super::super::address;
 use super::super::exchange::{Late, Pending};
 use super::super::hello::{self, HelloReply, HelloRequest, Kind};
-use super::super::record::{FRESH_MS, Record};
+use super::super::record::{FRESH_MS, Record, RecordError};
 use super::super::topic::prefer_ip;
 use super::super::{Effect, Entropy, Now};
 use super::Core;
@@ -163,7 +163,7 @@ impl Core {
         }
         fresh(request.time, now.unix)?;
         self.check_recipient(request.recipient)?;
-        let record = Record::parse(id, &request.record, now.unix)?;
+        let record = self.read_record(id, &request.record, now)?;
         let asker = record.peer.id;
         if asker == self.me.endpoint {
             self.exchange.is_own(request.recipient, now.mono);
@@ -216,7 +216,7 @@ impl Core {
             return Err(HelloDrop::Unasked);
         }
         fresh(reply.time, now.unix)?;
-        let record = Record::parse(topic, &reply.record, now.unix)?;
+        let record = self.read_record(topic, &reply.record, now)?;
         if record.peer.id == self.me.endpoint {
             self.exchange.is_own(from, now.mono);
             return Err(HelloDrop::RefusedAddress);
@@ -228,12 +228,19 @@ impl Core {
         self.out.push(Effect::Emit(event));
         self.learn(topic, record, source, Some(from), now);
         for member in &reply.members {
-            match Record::parse(topic, member, now.unix) {
+            match self.read_record(topic, member, now) {
                 Ok(record) => self.learn(topic, record, source, None, now),
                 Err(error) => self.drop_counted(error.into()),
             }
         }
         Ok(())
+    }
+
+    fn read_record(&self, id: TopicId, bytes: &[u8], now: Now) -> Result<Record, RecordError> {
+        match self.topics.get(&id) {
+            Some(topic) => topic.read_record(bytes, now.unix),
+            None => Record::parse(id, bytes, now.unix),
+        }
     }
 
     /// A packet for another address was passed on by somebody. Behind NAT a node does not know its
