@@ -162,9 +162,12 @@ pub enum AskError {
         /// Most questions at once.
         limit: usize,
     },
-    /// The neighbor does not answer: it is busy, does not know the topic, or speaks another version.
+    /// The neighbor does not answer: it is busy, does not want to, or speaks another version.
     #[error("the neighbor does not answer this: {0}")]
     Refused(String),
+    /// The peer is a neighbor here, and does not count this node as one.
+    #[error("the neighbor does not know this node as one")]
+    OneSided,
     /// No answer in time, or the connection was lost.
     #[error("no answer: {0}")]
     Failed(String),

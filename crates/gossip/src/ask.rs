@@ -72,7 +72,7 @@ impl Line {
     /// Asks, and waits for the answer.
     ///
     /// # Errors
-    /// [`AskError::Refused`] and [`AskError::Failed`].
+    /// [`AskError::Refused`], [`AskError::OneSided`] and [`AskError::Failed`].
     pub async fn ask(&self, topic: TopicId, payload: Bytes) -> Result<Bytes, AskError> {
         let deadline = Instant::now() + self.limit;
         let late = || AskError::Failed(format!("nothing came within {:?}", self.limit));
@@ -135,6 +135,7 @@ async fn exchange(
     })?;
     read_answer(answer.into()).map_err(|none| match none {
         NoAnswer::Empty => AskError::Failed(none.to_string()),
+        NoAnswer::Stranger => AskError::OneSided,
         other => AskError::Refused(other.to_string()),
     })
 }
@@ -325,7 +326,7 @@ impl Answerer {
         };
         let status = match answered {
             Ok(()) => return Ok(()),
-            Err(AskDrop::NotMember) => Status::Refused,
+            Err(AskDrop::NotMember) => Status::Stranger,
             Err(AskDrop::Busy) => Status::Busy,
             Err(AskDrop::Malformed) => Status::Malformed,
             // The stream is cut short: part of an answer may have been sent.

@@ -290,7 +290,7 @@ async fn a_stranger_gets_one_byte_and_is_counted() {
     let stranger = stranger(9).await;
     let connection = reach(&stranger, &a.address).await;
     for (bytes, status, reason) in [
-        (question(1, b"?"), 1, AskDrop::NotMember),
+        (question(1, b"?"), 4, AskDrop::NotMember),
         (question(2, b"?"), 3, AskDrop::Malformed),
         (question(1, b"")[..20].to_vec(), 3, AskDrop::Malformed),
         (vec![], 3, AskDrop::Malformed),

@@ -1,8 +1,9 @@
 //! When a topic is announced: budget, retries, own place in the interval.
 //!
-//! In the steady state a topic of N members is written at most ten times a minute: each member
-//! writes every `max(5 min, N x 6 s)`, at a place in that interval that its endpoint id and the
-//! epoch give, so that the members never write all at the turn of an epoch.
+//! A topic of N members is to be written at most ten times a minute: each member writes every
+//! `max(5 min, N x 6 s)`, at a place in that interval that its endpoint id and the epoch give, so
+//! that the members never write all at the turn of an epoch. N is not estimated yet, and taken as 1:
+//! above 50 members there are more writes.
 
 use std::collections::VecDeque;
 use std::time::Duration;

@@ -1,6 +1,6 @@
 //! Questions of this node to its neighbors, and theirs to it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use actix::{
@@ -27,6 +27,8 @@ pub(super) struct Asks {
     waiting: BTreeMap<AskId, oneshot::Sender<Option<Bytes>>>,
     next: u64,
     roster: watch::Sender<Roster>,
+    /// Neighbors that have said, to their last question, that this node is none of theirs.
+    one_sided: BTreeSet<EndpointId>,
     timer: Option<SpawnHandle>,
 }
 
@@ -39,6 +41,7 @@ impl Asks {
             // At random, so that an answer meant for an actor before this one finds no question.
             next: getrandom::u64().expect("the operating system gives randomness"),
             roster,
+            one_sided: BTreeSet::new(),
             timer: None,
         }
     }
@@ -46,6 +49,7 @@ impl Asks {
     /// Keeps no connection to this peer. A question that is under way goes on.
     pub(super) fn hang_up(&mut self, peer: EndpointId) {
         self.questions.forget(peer);
+        self.one_sided.remove(&peer);
         self.lines.remove(&peer);
     }
 
@@ -63,6 +67,21 @@ impl GossipActor {
         let neighbors = open.map(|open| open.membership.neighbors().clone());
         let change = |roster: &mut Roster| roster.set(topic, neighbors.unwrap_or_default());
         self.asks.roster.send_modify(change);
+    }
+
+    /// A peer that has let go of this node, and whose word of it was lost, would stay a neighbor that
+    /// nothing comes from. (iroh-gossip sends that word on one of two connections and closes it; the
+    /// other one lives.) The first time it may only be slow to notice its new neighbor.
+    fn check_both_sides(&mut self, peer: EndpointId, answer: &Result<Bytes, AskError>) {
+        match answer {
+            Err(AskError::OneSided) if !self.asks.one_sided.insert(peer) => {
+                tracing::debug!(?peer, "a neighbor on one side only; hanging up");
+                self.asks.one_sided.remove(&peer);
+                self.swarms.hang_up(peer);
+            }
+            Ok(_) => _ = self.asks.one_sided.remove(&peer),
+            Err(_) => {}
+        }
     }
 
     /// Closes connections that are not used any more, now and later.
@@ -113,6 +132,7 @@ impl Handler<Ask> for GossipActor {
         let then = asked.into_actor(self).map(move |answer, actor, ctx| {
             let now = actor.now();
             actor.asks.questions.end(topic, peer, now);
+            actor.check_both_sides(peer, &answer);
             actor.forget(peer);
             actor.hang_up_idle(ctx);
             answer

@@ -20,17 +20,25 @@ pub const STATUS_BYTES: usize = 1;
 pub enum Status {
     /// The answer follows.
     Answer = 0,
-    /// Not answered: the asker is no neighbor in the topic here, or the node does not want to.
+    /// The node does not want to answer.
     Refused = 1,
     /// Too many questions are being answered.
     Busy = 2,
     /// The question can't be read, or has another version.
     Malformed = 3,
+    /// The asker is no neighbor in the topic here, whatever it believes itself.
+    Stranger = 4,
 }
 
 impl Status {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::Answer, Self::Refused, Self::Busy, Self::Malformed];
+    pub const ALL: [Self; 5] = [
+        Self::Answer,
+        Self::Refused,
+        Self::Busy,
+        Self::Malformed,
+        Self::Stranger,
+    ];
 }
 
 /// Why the header of a question can't be read.
@@ -59,6 +67,9 @@ pub enum NoAnswer {
     /// [`Status::Malformed`].
     #[error("it does not understand the question")]
     Malformed,
+    /// [`Status::Stranger`].
+    #[error("it does not know this node as a neighbor")]
+    Stranger,
     /// A status that this version does not have.
     #[error("it says {0}, which this version does not know")]
     Status(u8),
@@ -100,6 +111,7 @@ pub fn read_answer(mut bytes: Bytes) -> Result<Bytes, NoAnswer> {
         Some(Status::Refused) => Err(NoAnswer::Refused),
         Some(Status::Busy) => Err(NoAnswer::Busy),
         Some(Status::Malformed) => Err(NoAnswer::Malformed),
+        Some(Status::Stranger) => Err(NoAnswer::Stranger),
         None => Err(NoAnswer::Status(status)),
     }
 }
@@ -137,6 +149,7 @@ mod tests {
                 Some((1, _)) => prop_assert_eq!(answer, Err(NoAnswer::Refused)),
                 Some((2, _)) => prop_assert_eq!(answer, Err(NoAnswer::Busy)),
                 Some((3, _)) => prop_assert_eq!(answer, Err(NoAnswer::Malformed)),
+                Some((4, _)) => prop_assert_eq!(answer, Err(NoAnswer::Stranger)),
                 Some((other, _)) => prop_assert_eq!(answer, Err(NoAnswer::Status(*other))),
             }
         }
