@@ -41,7 +41,6 @@ pub struct TimelineArgs {
 }
 
 /// A stretch of the timeline: from the first event of one name to the first of another after it.
-
 struct Stretch {
     title: &'static str,
     from: &'static str,
