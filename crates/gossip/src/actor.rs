@@ -97,6 +97,10 @@ impl Factory for IrohGossip {
                            keep-alive is no death";
             return Err(wrong("keep_alive_ms", problem));
         }
+        // Twice as often as that, connections are looked at.
+        if config.stray_ms < 100 {
+            return Err(wrong("stray_ms", "at least 100"));
+        }
         // iroh ignores longer ones.
         if config.keep_alive_ms > 5_000 || config.idle_timeout_ms > 15_000 {
             let problem = "at most 15000, with keep_alive_ms at most 5000: iroh's limits";
@@ -168,6 +172,11 @@ struct Topic {
 
 impl Actor for GossipActor {
     type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        let poll = Duration::from_millis(self.config.stray_ms / 2);
+        ctx.run_interval(poll, |actor, _| actor.hang_up_strays());
+    }
 }
 
 impl Drop for GossipActor {

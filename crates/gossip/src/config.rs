@@ -30,6 +30,11 @@ pub struct Config {
     /// How often a silent connection is kept alive, in milliseconds. A third of the idle time-out:
     /// two lost packets are no death.
     pub keep_alive_ms: u64,
+    /// A gossip connection with a peer that is a neighbor nowhere is closed when it is so old, in
+    /// milliseconds. iroh-gossip makes some to say one thing (HyParView's shuffle) and leaves them; kept
+    /// alive, each costs as much as a neighbor's, and their number grows with the swarm. 30 s: longer
+    /// than any join takes.
+    pub stray_ms: u64,
     /// How long a topic's swarm forms, in milliseconds. In this time `min_distinct_dials` peers
     /// are dialed, whatever the number of neighbors.
     pub settle_ms: u64,
@@ -68,6 +73,7 @@ impl Default for Config {
             dial_timeout_ms: 5_000,
             idle_timeout_ms: 6_000,
             keep_alive_ms: 2_000,
+            stray_ms: 30_000,
             settle_ms: 10_000,
             min_distinct_dials: 5,
             min_neighbors: 2,

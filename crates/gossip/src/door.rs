@@ -71,6 +71,18 @@ impl Links {
         !open.is_empty()
     }
 
+    /// Peers with an open connection, none of whose connections is younger than this.
+    pub fn settled(&self, at_least: Duration) -> Vec<EndpointId> {
+        let mut links = self.lock();
+        links.retain(|_, of_peer| {
+            of_peer.retain(|link| link.open().is_some());
+            !of_peer.is_empty()
+        });
+        let old = |of_peer: &[Link]| of_peer.iter().all(|link| link.since.elapsed() >= at_least);
+        let settled = links.iter().filter(|(_, of_peer)| old(of_peer));
+        settled.map(|(peer, _)| *peer).collect()
+    }
+
     fn lock(&self) -> MutexGuard<'_, HashMap<EndpointId, Vec<Link>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

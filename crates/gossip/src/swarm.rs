@@ -229,6 +229,12 @@ impl Swarms {
         }
     }
 
+    /// Peers whose gossip connections are all at least so old.
+    pub fn connected(&self, at_least: Duration) -> Vec<EndpointId> {
+        let settled = self.links.settled(at_least);
+        settled.into_iter().map(from_iroh).collect()
+    }
+
     /// The counters of endpoint and gossip as OpenMetrics text, without the final `# EOF`.
     pub fn counters(&self) -> String {
         let mut registry = Registry::default();

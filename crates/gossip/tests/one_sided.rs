@@ -1,34 +1,30 @@
-//! A neighbor that does not count this node as its own.
+//! Peers that are connected, and neighbors on one side only or on none.
 
 #![allow(clippy::unwrap_used, reason = "a test panics where it fails")]
 
 mod nodes;
 
 use std::net::Ipv4Addr;
+use std::time::Duration;
 
-use iroh::endpoint::{Connection, presets};
+use iroh::endpoint::{Connection, ConnectionError, presets};
 use iroh::protocol::{AcceptError, ProtocolHandler, Router};
-use iroh::{Endpoint, RelayMode, SecretKey};
+use iroh::{Endpoint, RelayMode, SecretKey, TransportAddr};
 use iroh_gossip::ALPN as GOSSIP_ALPN;
 use iroh_gossip::net::Gossip;
-use kukuri_contract::{Ask, AskError, CallError, Dial, EndpointAddr, EndpointId};
-use kukuri_gossip::ASK_ALPN;
-use nodes::{TOPIC, node};
+use kukuri_contract::{
+    Ask, AskError, Broadcast, CallError, Dial, EndpointAddr, EndpointId, GossipEvent, Join,
+};
+use kukuri_gossip::{ASK_ALPN, Config};
+use nodes::{TOPIC, local, meet, node, node_with};
+use tokio::time::timeout;
 
 /// A member whose word that it lets go of this node was lost: gossip's connection is whole, and
 /// questions are answered as a stranger's.
 #[actix::test]
 async fn a_neighbor_on_one_side_only_is_let_go() {
     let mut a = node(1).await;
-    let endpoint = Endpoint::builder(presets::Minimal)
-        .secret_key(SecretKey::from_bytes(&[9; 32]))
-        .relay_mode(RelayMode::Disabled)
-        .clear_ip_transports()
-        .bind_addr((Ipv4Addr::LOCALHOST, 0))
-        .unwrap()
-        .bind()
-        .await
-        .unwrap();
+    let endpoint = endpoint(9).await;
     let gossip = Gossip::builder().spawn(endpoint.clone());
     let router = Router::builder(endpoint.clone())
         .accept(GOSSIP_ALPN, gossip.clone())
@@ -58,6 +54,47 @@ async fn a_neighbor_on_one_side_only_is_let_go() {
     assert_eq!(a.port.ask(ask).await, Err(one_sided));
     a.down(member.id).await;
     router.shutdown().await.unwrap();
+}
+
+#[actix::test]
+async fn a_connection_that_nobody_needs_is_closed() {
+    let config = Config {
+        stray_ms: 200,
+        ..local()
+    };
+    let (mut a, mut b) = (node_with(1, config).await, node(2).await);
+    a.port.join(Join { topic: TOPIC }).await.unwrap();
+    meet(&mut a, &mut b).await;
+    let stray = endpoint(9).await;
+    let id = iroh::EndpointId::from_bytes(a.address.id.as_bytes()).unwrap();
+    let direct = a.address.direct.iter().copied().map(TransportAddr::Ip);
+    let address = iroh::EndpointAddr::from_parts(id, direct);
+    let connection = stray.connect(address, GOSSIP_ALPN).await.unwrap();
+    let closed = timeout(Duration::from_secs(30), connection.closed()).await;
+    assert!(matches!(closed, Ok(ConnectionError::ApplicationClosed(_))));
+    // The neighbor's, which is older, is not.
+    a.port
+        .broadcast(Broadcast {
+            topic: TOPIC,
+            payload: "still here".into(),
+        })
+        .await
+        .unwrap();
+    let came = |event| matches!(event, GossipEvent::Received { .. }).then_some(());
+    b.log.wait_for("a broadcast", came).await;
+    stray.close().await;
+}
+
+async fn endpoint(n: u8) -> Endpoint {
+    Endpoint::builder(presets::Minimal)
+        .secret_key(SecretKey::from_bytes(&[n; 32]))
+        .relay_mode(RelayMode::Disabled)
+        .clear_ip_transports()
+        .bind_addr((Ipv4Addr::LOCALHOST, 0))
+        .unwrap()
+        .bind()
+        .await
+        .unwrap()
 }
 
 /// Says so to each question.

@@ -98,6 +98,23 @@ impl GossipActor {
         });
     }
 
+    /// Ends connections that nobody needs. The other side may take this node for its neighbor still,
+    /// and notices now.
+    pub(super) fn hang_up_strays(&mut self) {
+        let stray = Duration::from_millis(self.config.stray_ms);
+        let needed = |peer: &EndpointId| {
+            let mut topics = self.topics.values();
+            topics.any(|open| {
+                open.membership.neighbors().contains(peer) || open.membership.is_dialing(*peer)
+            })
+        };
+        let connected = self.swarms.connected(stray);
+        for peer in connected.into_iter().filter(|peer| !needed(peer)) {
+            tracing::debug!(?peer, "connected, and a neighbor nowhere; hanging up");
+            self.swarms.hang_up(peer);
+        }
+    }
+
     /// Addresses and connections of peers that are neighbors nowhere would only pile up: a candidate
     /// brings its addresses along when it is dialed.
     pub(super) fn forget(&mut self, peer: EndpointId) {
