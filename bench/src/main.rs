@@ -61,10 +61,15 @@ pub struct OutputArgs {
 }
 
 fn main() -> anyhow::Result<()> {
-    if cfg!(debug_assertions) {
+    let command = Cli::parse().command;
+    let child = matches!(
+        command,
+        Command::Node(_) | Command::Dht(_) | Command::Hive(_)
+    );
+    if cfg!(debug_assertions) && !child {
         eprintln!("A debug build: it shows that the bench works; its figures mean nothing.");
     }
-    match Cli::parse().command {
+    match command {
         Command::Join(args) => join::run(args),
         Command::Timeline(args) => timeline::run(args),
         Command::Delivery(args) => delivery::run(args),
