@@ -1,13 +1,13 @@
 //! Hives (see `child/hive.rs`) with nodes in one topic, and what their nodes have told.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
 
 use crate::child::dht::LocalDht;
-use crate::child::{Line, Process};
+use crate::child::{Line, Process, poll};
+use crate::graph::is_whole;
 use crate::usage::{self, Threads};
 
 /// Most time for a hive to start its nodes.
@@ -92,17 +92,10 @@ impl Hives {
 
     /// Reads until the condition holds, or the limit is over. Says whether it holds.
     pub fn wait(&mut self, limit: Duration, mut holds: impl FnMut(&Self) -> bool) -> bool {
-        let deadline = Instant::now() + limit;
-        loop {
+        poll(limit, READ_EVERY, || {
             self.read();
-            if holds(self) {
-                return true;
-            }
-            if Instant::now() > deadline {
-                return false;
-            }
-            thread::sleep(READ_EVERY);
-        }
+            holds(self)
+        })
     }
 
     /// Times to the first neighbor since the node's start, in milliseconds, of those that have one.
@@ -117,25 +110,9 @@ impl Hives {
             .collect()
     }
 
-    /// Whether every node reaches every other over neighbors, whichever of two tells of the other.
+    /// Whether all nodes are one swarm.
     pub fn is_whole(&self) -> bool {
-        let ids: Option<Vec<&String>> = self.nodes().map(|node| node.id.as_ref()).collect();
-        let Some(ids) = ids else {
-            return false;
-        };
-        let index: HashMap<_, _> = ids.iter().enumerate().map(|(at, id)| (*id, at)).collect();
-        let mut edges = vec![Vec::new(); ids.len()];
-        for (a, node) in self.nodes().enumerate() {
-            for b in node.neighbors.iter().filter_map(|id| index.get(id)) {
-                edges[a].push(*b);
-                edges[*b].push(a);
-            }
-        }
-        let (mut reached, mut next) = (BTreeSet::from([0]), vec![0]);
-        while let Some(at) = next.pop() {
-            next.extend(edges[at].iter().copied().filter(|to| reached.insert(*to)));
-        }
-        reached.len() == ids.len()
+        is_whole(self.nodes().map(|node| (node.id.as_ref(), &node.neighbors)))
     }
 
     /// Has a node post, and says after how many milliseconds each of the others had it, of those

@@ -1,11 +1,11 @@
 //! What does a node cost that has a neighbor and nothing to say? Two nodes, each in a process of
 //! its own, on a local DHT.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::BTreeSet;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, ensure};
+use anyhow::ensure;
 use clap::Args;
 
 use crate::OutputArgs;
@@ -46,12 +46,8 @@ pub struct IdleArgs {
 /// # Errors
 /// A part of the measurement does not work.
 pub fn run(args: IdleArgs) -> anyhow::Result<()> {
-    if netns::is_possible() && !netns::is_inside() {
-        let status = netns::run_inside()?;
-        return status
-            .success()
-            .then_some(())
-            .context("the measurement has failed");
+    if netns::has_run_inside()? {
+        return Ok(());
     }
     let dht = LocalDht::start(DHT_NODES, &[])?;
     let mut hives = Hives::start(&dht, NODES, 1, args.workers)?;
@@ -59,9 +55,7 @@ pub fn run(args: IdleArgs) -> anyhow::Result<()> {
     ensure!(met, "the two nodes do not find each other");
     thread::sleep(SETTLE);
 
-    let port = |node: &String| node.rsplit_once(':')?.1.parse().ok();
-    let ports: HashSet<u16> = dht.nodes.iter().filter_map(port).collect();
-    let sniffer = netns::is_inside().then(|| Sniffer::start(ports));
+    let sniffer = netns::is_inside().then(|| Sniffer::start(dht.ports()));
     let sniffer = sniffer.transpose()?;
     let minutes = Duration::from_secs_f64(args.minutes * 60.0);
     eprintln!("idle for {minutes:?}");

@@ -7,6 +7,7 @@
 
 mod child;
 mod delivery;
+mod graph;
 mod hives;
 mod idle;
 mod join;

@@ -20,14 +20,23 @@ const NAMES: [&str; 4] = [
 /// Their ports.
 pub const PORTS: [u16; 2] = [6881, 25401];
 
-/// Whether this process runs in a namespace made by [`run_inside`].
+/// Whether this process runs in a namespace made by [`has_run_inside`].
 pub fn is_inside() -> bool {
     std::env::var_os(INSIDE).is_some()
 }
 
-/// Whether a namespace can be made.
-pub fn is_possible() -> bool {
-    nix::unistd::geteuid().is_root()
+/// Runs this program again inside a fresh namespace, if that is possible and it is not inside yet.
+/// True when it has run there: nothing is left to do.
+///
+/// # Errors
+/// The namespace can't be made, or the measurement inside has failed and said why.
+pub fn has_run_inside() -> anyhow::Result<bool> {
+    if is_inside() || !nix::unistd::geteuid().is_root() {
+        return Ok(false);
+    }
+    let status = run_inside()?;
+    ensure!(status.success(), "the measurement has failed");
+    Ok(true)
 }
 
 /// A namespace; gone when dropped.
@@ -37,10 +46,7 @@ struct Namespace {
 }
 
 /// Runs this program again, with the same arguments, inside a fresh namespace.
-///
-/// # Errors
-/// The namespace can't be made.
-pub fn run_inside() -> anyhow::Result<ExitStatus> {
+fn run_inside() -> anyhow::Result<ExitStatus> {
     let namespace = Namespace::new()?;
     let name = &namespace.name;
     ip(&["-n", name, "link", "set", "lo", "up"])?;

@@ -1,6 +1,8 @@
 //! The DHT that all are measured on: `Testnet` of mainline as shipped, and nodes at fixed ports.
 
+use std::collections::HashSet;
 use std::net::Ipv4Addr;
+use std::time::Duration;
 
 use anyhow::Context;
 use clap::Args;
@@ -8,7 +10,6 @@ use mainline::{Dht, Testnet};
 use serde_json::json;
 
 use super::{Process, say, until_parent_ends};
-use std::time::Duration;
 
 /// Most time for the nodes to know each other.
 const START_LIMIT: Duration = Duration::from_secs(60);
@@ -76,5 +77,11 @@ impl LocalDht {
             nodes,
             _process: process,
         })
+    }
+
+    /// The ports of all its nodes.
+    pub fn ports(&self) -> HashSet<u16> {
+        let port = |node: &String| node.rsplit_once(':')?.1.parse().ok();
+        self.nodes.iter().filter_map(port).collect()
     }
 }

@@ -17,10 +17,7 @@ use serde_json::json;
 use tempfile::TempDir;
 use tokio::sync::mpsc;
 
-use super::{ours, say};
-
-/// Words of the parent that wait; it says few.
-const WORDS: usize = 256;
+use super::{ours, say, words};
 
 /// Which nodes to run.
 #[derive(Debug, Args)]
@@ -48,7 +45,7 @@ enum Word {
 
 /// Runs the child.
 pub fn run(args: HiveArgs) -> anyhow::Result<()> {
-    let words = words();
+    let words = words(read);
     // One thread: what is measured are the nodes, which have their own.
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -56,26 +53,12 @@ pub fn run(args: HiveArgs) -> anyhow::Result<()> {
         .block_on(hive(args, words))
 }
 
-fn words() -> mpsc::Receiver<Word> {
-    let (tx, rx) = mpsc::channel(WORDS);
-    std::thread::spawn(move || {
-        for line in std::io::stdin().lines().map_while(Result::ok) {
-            let word = match line.split(' ').collect::<Vec<_>>()[..] {
-                ["post", node, text] => match node.parse() {
-                    Ok(node) => Word::Post(node, text.to_owned()),
-                    Err(_) => panic!("no number of a node: {line:?}"),
-                },
-                ["counters"] => Word::Counters,
-                _ => panic!("not a word of the measurement: {line:?}"),
-            };
-            if tx.blocking_send(word).is_err() {
-                return;
-            }
-        }
-        // The parent has ended, and so does this process, whatever its nodes do.
-        std::process::exit(0);
-    });
-    rx
+fn read(line: &[&str]) -> Option<Word> {
+    match *line {
+        ["post", node, text] => Some(Word::Post(node.parse().ok()?, text.to_owned())),
+        ["counters"] => Some(Word::Counters),
+        _ => None,
+    }
 }
 
 async fn hive(args: HiveArgs, mut words: mpsc::Receiver<Word>) -> anyhow::Result<()> {

@@ -123,6 +123,43 @@ pub fn say(value: &Value) {
     println!("{value}");
 }
 
+/// Words of the parent that wait; it says few.
+const WORDS: usize = 256;
+
+/// What the parent says, line by line, as `read` understands it. When its input ends the parent has
+/// ended, and so does this process, whatever its nodes do.
+///
+/// # Panics
+/// The reading thread, at a line that is no word of the measurement.
+pub fn words<T: Send + 'static>(read: fn(&[&str]) -> Option<T>) -> tokio::sync::mpsc::Receiver<T> {
+    let (tx, rx) = tokio::sync::mpsc::channel(WORDS);
+    thread::spawn(move || {
+        for line in std::io::stdin().lines().map_while(Result::ok) {
+            let word = read(&line.split(' ').collect::<Vec<_>>());
+            let word = word.unwrap_or_else(|| panic!("not a word of the measurement: {line:?}"));
+            if tx.blocking_send(word).is_err() {
+                return;
+            }
+        }
+        std::process::exit(0);
+    });
+    rx
+}
+
+/// Asks again and again until it holds, or the limit is over. Says whether it holds.
+pub fn poll(limit: Duration, every: Duration, mut holds: impl FnMut() -> bool) -> bool {
+    let deadline = Instant::now() + limit;
+    loop {
+        if holds() {
+            return true;
+        }
+        if Instant::now() > deadline {
+            return false;
+        }
+        thread::sleep(every);
+    }
+}
+
 /// Waits until the parent is gone.
 pub fn until_parent_ends() {
     for line in std::io::stdin().lines() {

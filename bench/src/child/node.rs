@@ -2,18 +2,15 @@
 //!
 //! In: `peer ID ADDRESS` (the rival's address lookup), `go` (join now), `cast TEXT` (to everybody).
 //! Out: `{"ready": ID, ..}`, `{"up": ID}`, `{"down": ID}`, `{"got": TEXT}`, and for the first
-//! neighbor `{"first_ms": T, "all_ms": T}`, since the join began and since `go`; of kukuri also the steps of the join, `{"step": NAME, "ms": T}`.
+//! neighbor `{"first_ms": T, "all_ms": T}`, since the join began and since `go`; of kukuri also the
+//! steps of the join, `{"step": NAME, "ms": T}`.
 
 use std::time::Instant;
 
 use clap::{Args, ValueEnum};
 use serde_json::json;
-use tokio::sync::mpsc;
 
-use super::{ours, rival, say};
-
-/// Words of the parent that wait; it says few.
-const WORDS: usize = 256;
+use super::{ours, rival, say, words};
 
 /// Who is measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
@@ -71,7 +68,7 @@ pub fn run(args: NodeArgs) -> anyhow::Result<()> {
         .worker_threads(2)
         .enable_all()
         .build()?;
-    let words = words();
+    let words = words(read);
     let steps = args.steps;
     runtime.block_on(async {
         match args.contender {
@@ -82,24 +79,13 @@ pub fn run(args: NodeArgs) -> anyhow::Result<()> {
     })
 }
 
-fn words() -> mpsc::Receiver<Word> {
-    let (tx, rx) = mpsc::channel(WORDS);
-    std::thread::spawn(move || {
-        for line in std::io::stdin().lines().map_while(Result::ok) {
-            let word = match line.split(' ').collect::<Vec<_>>()[..] {
-                ["go"] => Word::Go,
-                ["peer", id, address] => Word::Peer(id.to_owned(), address.to_owned()),
-                ["cast", text] => Word::Cast(text.to_owned()),
-                _ => panic!("not a word of the measurement: {line:?}"),
-            };
-            if tx.blocking_send(word).is_err() {
-                return;
-            }
-        }
-        // The parent has ended, and so does this process, whatever its node does.
-        std::process::exit(0);
-    });
-    rx
+fn read(line: &[&str]) -> Option<Word> {
+    match *line {
+        ["go"] => Some(Word::Go),
+        ["peer", id, address] => Some(Word::Peer(id.to_owned(), address.to_owned())),
+        ["cast", text] => Some(Word::Cast(text.to_owned())),
+        _ => None,
+    }
 }
 
 /// Tells the parent about neighbors, and when the first one came.

@@ -5,12 +5,11 @@ mod plot;
 pub mod swarm;
 mod table;
 
-use std::collections::HashSet;
 use std::path::PathBuf;
 use std::thread;
 use std::time::Duration;
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{bail, ensure};
 use clap::Args;
 
 use crate::OutputArgs;
@@ -100,12 +99,8 @@ struct Steady {
 /// # Errors
 /// A part of the measurement does not work; what is measured may be as slow as it likes.
 pub fn run(mut args: JoinArgs) -> anyhow::Result<()> {
-    if netns::is_possible() && !netns::is_inside() {
-        let status = netns::run_inside()?;
-        return status
-            .success()
-            .then_some(())
-            .context("the measurement has failed");
+    if netns::has_run_inside()? {
+        return Ok(());
     }
     if !netns::is_inside() {
         eprintln!(
@@ -202,10 +197,8 @@ fn measure(
 }
 
 fn measure_steady(swarm: &Swarm<'_>, dht: &LocalDht, window: Duration) -> anyhow::Result<Steady> {
-    let port = |node: &String| node.rsplit_once(':')?.1.parse().ok();
-    let ports: HashSet<u16> = dht.nodes.iter().filter_map(port).collect();
     let sniffer = netns::is_inside()
-        .then(|| Sniffer::start(ports))
+        .then(|| Sniffer::start(dht.ports()))
         .transpose()?;
     let before = swarm.cpu()?;
     thread::sleep(window);

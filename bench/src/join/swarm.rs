@@ -1,12 +1,12 @@
 //! The nodes of one run, and what they have told.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
-use std::thread;
+use std::collections::{BTreeSet, HashSet};
 use std::time::{Duration, Instant};
 
 use crate::child::dht::LocalDht;
 use crate::child::node::Contender;
-use crate::child::{Line, Process};
+use crate::child::{Line, Process, poll};
+use crate::graph::is_whole;
 use crate::usage;
 
 /// Most time for a child to be ready.
@@ -98,17 +98,10 @@ impl<'a> Swarm<'a> {
 
     /// Reads until the condition holds, or the limit is over. Says whether it holds.
     pub fn wait(&mut self, limit: Duration, mut holds: impl FnMut(&Self) -> bool) -> bool {
-        let deadline = Instant::now() + limit;
-        loop {
+        poll(limit, READ_EVERY, || {
             self.read();
-            if holds(self) {
-                return true;
-            }
-            if Instant::now() > deadline {
-                return false;
-            }
-            thread::sleep(READ_EVERY);
-        }
+            holds(self)
+        })
     }
 
     /// Times to the first neighbor, in milliseconds, of those that have one.
@@ -236,25 +229,9 @@ impl<'a> Swarm<'a> {
         }
     }
 
-    /// Whether every node reaches every other over neighbors, whichever of two tells of the other.
+    /// Whether all nodes are one swarm.
     fn is_whole(&self) -> bool {
-        let ids: Option<Vec<&String>> = self.members.iter().map(|m| m.id.as_ref()).collect();
-        let Some(ids) = ids else {
-            return false;
-        };
-        let index: BTreeMap<_, _> = ids.iter().enumerate().map(|(at, id)| (*id, at)).collect();
-        let mut edges = vec![Vec::new(); ids.len()];
-        for (a, member) in self.members.iter().enumerate() {
-            for b in member.neighbors.iter().filter_map(|id| index.get(id)) {
-                edges[a].push(*b);
-                edges[*b].push(a);
-            }
-        }
-        let (mut reached, mut next) = (HashSet::from([0]), vec![0]);
-        while let Some(at) = next.pop() {
-            next.extend(edges[at].iter().copied().filter(|to| reached.insert(*to)));
-        }
-        reached.len() == ids.len()
+        is_whole(self.members.iter().map(|m| (m.id.as_ref(), &m.neighbors)))
     }
 }
 

@@ -4,18 +4,16 @@
 
 mod nodes;
 
-use std::net::Ipv4Addr;
 use std::time::Instant;
 
 use bytes::Bytes;
-use iroh::endpoint::{Connection, presets};
-use iroh::{Endpoint, RelayMode, SecretKey, TransportAddr};
+use iroh::endpoint::Connection;
 use kukuri_contract::{
-    Answer, AnswerError, Ask, AskDrop, AskError, AskId, CallError, Drill, EndpointAddr, EndpointId,
-    GossipEvent, Join, Leave, MAX_ANSWER_BYTES, MAX_ASK_BYTES, TopicId,
+    Answer, AnswerError, Ask, AskDrop, AskError, AskId, CallError, Drill, EndpointId, GossipEvent,
+    Join, Leave, MAX_ANSWER_BYTES, MAX_ASK_BYTES, TopicId,
 };
 use kukuri_gossip::{ASK_ALPN, Config};
-use nodes::{Node, OTHER, TOPIC, local, meet, node, node_with};
+use nodes::{Node, OTHER, TOPIC, local, meet, node, node_with, reach, stranger};
 
 impl Node {
     async fn ask(
@@ -252,25 +250,6 @@ async fn a_neighbor_that_dies_while_it_is_asked_is_no_answer() {
 }
 
 /// An endpoint that is no node.
-async fn stranger(n: u8) -> Endpoint {
-    Endpoint::builder(presets::Minimal)
-        .secret_key(SecretKey::from_bytes(&[n; 32]))
-        .relay_mode(RelayMode::Disabled)
-        .clear_ip_transports()
-        .bind_addr((Ipv4Addr::LOCALHOST, 0))
-        .unwrap()
-        .bind()
-        .await
-        .unwrap()
-}
-
-async fn reach(from: &Endpoint, to: &EndpointAddr) -> Connection {
-    let id = iroh::EndpointId::from_bytes(to.id.as_bytes()).unwrap();
-    let direct = to.direct.iter().copied().map(TransportAddr::Ip);
-    let address = iroh::EndpointAddr::from_parts(id, direct);
-    from.connect(address, ASK_ALPN).await.unwrap()
-}
-
 /// Sends these bytes as a question; all that comes back.
 async fn raw(connection: &Connection, question: &[u8]) -> Vec<u8> {
     let (mut send, mut recv) = connection.open_bi().await.unwrap();
@@ -288,7 +267,7 @@ fn question(version: u8, payload: &[u8]) -> Vec<u8> {
 async fn a_stranger_gets_one_byte_and_is_counted() {
     let mut a = node(1).await;
     let stranger = stranger(9).await;
-    let connection = reach(&stranger, &a.address).await;
+    let connection = reach(&stranger, &a.address, ASK_ALPN).await;
     for (bytes, status, reason) in [
         (question(1, b"?"), 4, AskDrop::NotMember),
         (question(2, b"?"), 3, AskDrop::Malformed),
@@ -306,7 +285,7 @@ async fn a_question_may_come_a_little_before_its_asker_is_a_neighbor() {
     let (mut a, mut b) = (node(1).await, node(2).await);
     // The same key, so the same peer to a.
     let twin = stranger(2).await;
-    let connection = reach(&twin, &a.address).await;
+    let connection = reach(&twin, &a.address, ASK_ALPN).await;
     let early = question(1, b"early");
     let (got, ()) = tokio::join!(raw(&connection, &early), async {
         // Not the other way round: to iroh, the way to this key leads to the twin now.
@@ -323,7 +302,7 @@ async fn a_neighbor_with_a_key_of_its_own_is_held_to_the_sizes() {
     meet(&mut a, &mut b).await;
     // The same key, so the same peer to b.
     let twin = stranger(1).await;
-    let connection = reach(&twin, &b.address).await;
+    let connection = reach(&twin, &b.address, ASK_ALPN).await;
     let too_large = question(1, &vec![7; MAX_ASK_BYTES + 1]);
     assert_eq!(raw(&connection, &too_large).await, [3]);
     assert_eq!(b.dropped().await, AskDrop::Malformed);
@@ -350,7 +329,7 @@ async fn half_open_streams_are_cut_off_and_hold_nobody_up() {
     let mut strangers = Vec::new();
     for n in 10..20 {
         let stranger = stranger(n).await;
-        let connection = reach(&stranger, &a.address).await;
+        let connection = reach(&stranger, &a.address, ASK_ALPN).await;
         for _ in 0..4 {
             let (mut send, recv) = connection.open_bi().await.unwrap();
             send.write_all(&[1, 2, 3]).await.unwrap();

@@ -4,19 +4,17 @@
 
 mod nodes;
 
-use std::net::Ipv4Addr;
 use std::time::Duration;
 
-use iroh::endpoint::{Connection, ConnectionError, presets};
+use iroh::endpoint::{Connection, ConnectionError};
 use iroh::protocol::{AcceptError, ProtocolHandler, Router};
-use iroh::{Endpoint, RelayMode, SecretKey, TransportAddr};
 use iroh_gossip::ALPN as GOSSIP_ALPN;
 use iroh_gossip::net::Gossip;
 use kukuri_contract::{
     Ask, AskError, Broadcast, CallError, Dial, EndpointAddr, EndpointId, GossipEvent, Join,
 };
 use kukuri_gossip::{ASK_ALPN, Config};
-use nodes::{TOPIC, local, meet, node, node_with};
+use nodes::{TOPIC, local, meet, node, node_with, reach, stranger};
 use tokio::time::timeout;
 
 /// A member whose word that it lets go of this node was lost: gossip's connection is whole, and
@@ -24,7 +22,7 @@ use tokio::time::timeout;
 #[actix::test]
 async fn a_neighbor_on_one_side_only_is_let_go() {
     let mut a = node(1).await;
-    let endpoint = endpoint(9).await;
+    let endpoint = stranger(9).await;
     let gossip = Gossip::builder().spawn(endpoint.clone());
     let router = Router::builder(endpoint.clone())
         .accept(GOSSIP_ALPN, gossip.clone())
@@ -65,11 +63,8 @@ async fn a_connection_that_nobody_needs_is_closed() {
     let (mut a, mut b) = (node_with(1, config).await, node(2).await);
     a.port.join(Join { topic: TOPIC }).await.unwrap();
     meet(&mut a, &mut b).await;
-    let stray = endpoint(9).await;
-    let id = iroh::EndpointId::from_bytes(a.address.id.as_bytes()).unwrap();
-    let direct = a.address.direct.iter().copied().map(TransportAddr::Ip);
-    let address = iroh::EndpointAddr::from_parts(id, direct);
-    let connection = stray.connect(address, GOSSIP_ALPN).await.unwrap();
+    let stray = stranger(9).await;
+    let connection = reach(&stray, &a.address, GOSSIP_ALPN).await;
     let closed = timeout(Duration::from_secs(30), connection.closed()).await;
     assert!(matches!(closed, Ok(ConnectionError::ApplicationClosed(_))));
     // The neighbor's, which is older, is not.
@@ -83,18 +78,6 @@ async fn a_connection_that_nobody_needs_is_closed() {
     let came = |event| matches!(event, GossipEvent::Received { .. }).then_some(());
     b.log.wait_for("a broadcast", came).await;
     stray.close().await;
-}
-
-async fn endpoint(n: u8) -> Endpoint {
-    Endpoint::builder(presets::Minimal)
-        .secret_key(SecretKey::from_bytes(&[n; 32]))
-        .relay_mode(RelayMode::Disabled)
-        .clear_ip_transports()
-        .bind_addr((Ipv4Addr::LOCALHOST, 0))
-        .unwrap()
-        .bind()
-        .await
-        .unwrap()
 }
 
 /// Says so to each question.

@@ -86,11 +86,7 @@ impl GossipActor {
     /// node for the neighbor that it was before a crash. Hanging up helps with both.
     fn expect_neighbor(&mut self, peer: EndpointId, ctx: &mut Context<Self>) {
         ctx.run_later(JOIN_LIMIT, move |actor, _| {
-            let mut topics = actor.topics.values();
-            let expected = |open: &super::Topic| {
-                open.membership.neighbors().contains(&peer) || open.membership.is_dialing(peer)
-            };
-            if !topics.any(expected) {
+            if !actor.needs(peer) {
                 tracing::debug!(?peer, "connected, and no neighbor; hanging up");
                 actor.swarms.hang_up(peer);
                 actor.forget(peer);
@@ -102,17 +98,19 @@ impl GossipActor {
     /// and notices now.
     pub(super) fn hang_up_strays(&mut self) {
         let stray = Duration::from_millis(self.config.stray_ms);
-        let needed = |peer: &EndpointId| {
-            let mut topics = self.topics.values();
-            topics.any(|open| {
-                open.membership.neighbors().contains(peer) || open.membership.is_dialing(*peer)
-            })
-        };
         let connected = self.swarms.connected(stray);
-        for peer in connected.into_iter().filter(|peer| !needed(peer)) {
+        for peer in connected.into_iter().filter(|peer| !self.needs(*peer)) {
             tracing::debug!(?peer, "connected, and a neighbor nowhere; hanging up");
             self.swarms.hang_up(peer);
         }
+    }
+
+    /// Whether a peer is a neighbor in some topic, or is being dialed for one.
+    fn needs(&self, peer: EndpointId) -> bool {
+        let mut topics = self.topics.values();
+        topics.any(|open| {
+            open.membership.neighbors().contains(&peer) || open.membership.is_dialing(peer)
+        })
     }
 
     /// Addresses and connections of peers that are neighbors nowhere would only pile up: a candidate

@@ -4,6 +4,8 @@
 
 use std::net::Ipv4Addr;
 
+use iroh::endpoint::{Connection, presets};
+use iroh::{Endpoint, RelayMode, SecretKey, TransportAddr};
 use kukuri_conformance::EventLog;
 use kukuri_contract::{
     Dial, EndpointAddr, EndpointId, EndpointKey, Factory, GossipEvent, GossipPort, Join, Lease,
@@ -40,6 +42,27 @@ pub async fn node_with(n: u8, config: Config) -> Node {
         address: running.addresses.advertised,
         log,
     }
+}
+
+/// An endpoint that is no node of kukuri's.
+pub async fn stranger(n: u8) -> Endpoint {
+    Endpoint::builder(presets::Minimal)
+        .secret_key(SecretKey::from_bytes(&[n; 32]))
+        .relay_mode(RelayMode::Disabled)
+        .clear_ip_transports()
+        .bind_addr((Ipv4Addr::LOCALHOST, 0))
+        .unwrap()
+        .bind()
+        .await
+        .unwrap()
+}
+
+/// Connects a stranger with a node.
+pub async fn reach(from: &Endpoint, to: &EndpointAddr, alpn: &[u8]) -> Connection {
+    let id = iroh::EndpointId::from_bytes(to.id.as_bytes()).unwrap();
+    let direct = to.direct.iter().copied().map(TransportAddr::Ip);
+    let address = iroh::EndpointAddr::from_parts(id, direct);
+    from.connect(address, alpn).await.unwrap()
 }
 
 /// Node number n, in the topic.
