@@ -7,6 +7,8 @@ use std::path::PathBuf;
 use std::process::{Command, ExitStatus};
 
 use anyhow::{Context, ensure};
+use tokio::runtime::Builder;
+use tokio::signal::unix::{SignalKind, signal};
 
 /// Set for the process inside.
 const INSIDE: &str = "KUKURI_BENCH_NETNS";
@@ -51,6 +53,11 @@ fn run_inside() -> anyhow::Result<ExitStatus> {
     let name = &namespace.name;
     ip(&["-n", name, "link", "set", "lo", "up"])?;
     let program = std::env::current_exe()?;
+    // Ctrl-C ends the process inside. This one only stops to be ended by it, so that it lives to
+    // remove the namespace.
+    let runtime = Builder::new_current_thread().enable_all().build()?;
+    let _inside = runtime.enter();
+    let _interrupts = signal(SignalKind::interrupt())?;
     // `ip netns exec` puts the files of /etc/netns/NAME in the place of those in /etc.
     Command::new("ip")
         .args(["netns", "exec", name])
