@@ -99,7 +99,7 @@ impl Factory for IrohGossip {
         }
         // Twice as often as that, connections are looked at.
         if config.stray_ms < 100 {
-            return Err(wrong("stray_ms", "at least 100"));
+            return Err(wrong("stray_ms", "it must be at least 100"));
         }
         // iroh ignores longer ones.
         if config.keep_alive_ms > 5_000 || config.idle_timeout_ms > 15_000 {
