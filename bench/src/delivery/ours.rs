@@ -8,8 +8,8 @@ use actix::{Actor, Arbiter, Context, Handler};
 use anyhow::Context as _;
 use bytes::Bytes;
 use kukuri_contract::{
-    Broadcast, Dial, EndpointAddr, EndpointKey, Factory, GossipEvent, GossipPort, Join, Lease,
-    Outlet, TopicId,
+    Broadcast, Dial, DialReason, EndpointAddr, EndpointKey, Factory, GossipEvent, GossipPort, Join,
+    Lease, Outlet, TopicId,
 };
 use kukuri_gossip::{Config, Deps, IrohGossip};
 use tokio::sync::oneshot;
@@ -69,6 +69,7 @@ impl Peer {
         let dial = Dial {
             topic: TOPIC,
             peers: vec![other.address.clone()],
+            reason: DialReason::Found,
         };
         Ok(self.port.dial(dial).await?)
     }

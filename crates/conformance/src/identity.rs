@@ -116,6 +116,10 @@ impl Handler<TopicKeys> for MemoryIdentity {
             hello_tag: KeyBytes::new(derive("tag")),
             hello_request: KeyBytes::new(derive("request")),
             hello_reply: KeyBytes::new(derive("reply")),
+            beacon: KeyBytes::new(derive("beacon")),
+            board_key: KeyBytes::new(derive("board key")),
+            board_seal: KeyBytes::new(derive("board seal")),
+            board_salt: KeyBytes::new(derive("board salt")),
             repair: KeyBytes::new(derive("repair")),
             post_seal: sealed.then(|| KeyBytes::new(derive("post"))),
         })
@@ -128,7 +132,9 @@ impl Handler<Sign> for MemoryIdentity {
     fn handle(&mut self, Sign(request): Sign, _: &mut Self::Context) -> Self::Result {
         let (endpoint, author) = self.ids();
         match &request {
-            SignRequest::Record { .. } => Ok(sign(&self.endpoint, &request)),
+            SignRequest::Record { .. } | SignRequest::Heartbeat { .. } => {
+                Ok(sign(&self.endpoint, &request))
+            }
             SignRequest::Link {
                 author: a,
                 endpoint: e,

@@ -1,15 +1,17 @@
 //! The discovery service: from a topic to the endpoints in it.
 //!
 //! [`Discover`] starts all sources of a topic at once and keeps looking, with capped back-off, for
-//! as long as [`NeighborCount`] says that there is no neighbor; with neighbors it only keeps the
+//! as long as [`SetNeighbors`] says that there is no neighbor; with neighbors it only keeps the
 //! topic's announcement fresh. Each peer found is told once per source as
 //! [`DiscoveryEvent::PeerFound`], whose record was verified.
 
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use bytes::Bytes;
+
 use crate::event::Event;
-use crate::ids::TopicId;
+use crate::ids::{EndpointId, TopicId};
 use crate::peer::{EndpointAddr, Source};
 use crate::port::{Never, request, service};
 use crate::verdict::Verdict;
@@ -21,8 +23,10 @@ service! {
         discover: Discover,
         /// Ends discovery of a topic; its announcements run out by themselves.
         forget: Forget,
-        /// Says how many neighbors a topic has now.
-        neighbor_count: NeighborCount,
+        /// Says which neighbors a topic has now.
+        set_neighbors: SetNeighbors,
+        /// Hands over a beacon that came in by gossip.
+        hear_beacon: HearBeacon,
         /// Says at which addresses this node's endpoint can be dialed.
         set_address: SetAddress,
         /// Announces a topic now, within its budget; answers when the DHT has acknowledged it.
@@ -37,7 +41,8 @@ service! {
 request! {
     Discover => (), DiscoverError;
     Forget => (), Never;
-    NeighborCount => (), Never;
+    SetNeighbors => (), Never;
+    HearBeacon => (), Never;
     SetAddress => (), SetAddressError;
     Announce => Announced, AnnounceError;
     Lookup => LookupStats, LookupError;
@@ -74,13 +79,24 @@ pub struct Forget {
     pub topic: TopicId,
 }
 
-/// Tells how many neighbors a topic has now. At zero the search starts again.
-#[derive(Debug, Clone, Copy)]
-pub struct NeighborCount {
+/// Tells which neighbors a topic has now. Without any the search starts again; those that were
+/// there before are remembered, so that a swarm that the network has split can heal.
+#[derive(Debug, Clone)]
+pub struct SetNeighbors {
     /// The topic.
     pub topic: TopicId,
-    /// Neighbors in its swarm.
-    pub neighbors: usize,
+    /// The neighbors in its swarm.
+    pub neighbors: Vec<EndpointId>,
+}
+
+/// Hands over the payload of a [`DiscoveryEvent::BeaconDue`] of another member, as it came in by
+/// gossip. What is wrong with one is counted ([`DiscoveryEvent::BeaconDropped`]).
+#[derive(Debug, Clone)]
+pub struct HearBeacon {
+    /// The topic in whose swarm it was broadcast.
+    pub topic: TopicId,
+    /// The payload, not verified yet.
+    pub payload: Bytes,
 }
 
 /// Tells at which addresses this node's endpoint can be dialed; goes into its records.
@@ -160,6 +176,9 @@ pub struct LookupStats {
     /// From the start to the end of the query.
     pub took: Duration,
 }
+
+/// Largest beacon in bytes: far less than a broadcast may have.
+pub const MAX_BEACON_BYTES: usize = 512;
 
 /// Asks how this node and the DHT get along.
 #[derive(Debug, Clone, Copy)]
@@ -309,6 +328,51 @@ impl HelloDrop {
     }
 }
 
+/// Why a beacon was not used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum BeaconDrop {
+    /// Shorter or longer than a beacon can be, or its content can't be read.
+    Malformed,
+    /// A version that this node does not speak.
+    Version,
+    /// An epoch whose keys are not in use.
+    Epoch,
+    /// The seal is broken: not by a member.
+    Seal,
+    /// A record or a heartbeat with a bad signature.
+    BadSignature,
+    /// Made too long ago, or in the future.
+    Stale,
+    /// More than a swarm's beacons can be.
+    RateLimited,
+}
+
+impl BeaconDrop {
+    /// All reasons.
+    pub const ALL: [Self; 7] = [
+        Self::Malformed,
+        Self::Version,
+        Self::Epoch,
+        Self::Seal,
+        Self::BadSignature,
+        Self::Stale,
+        Self::RateLimited,
+    ];
+
+    /// The name in labels and logs.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Malformed => "malformed",
+            Self::Version => "version",
+            Self::Epoch => "epoch",
+            Self::Seal => "seal",
+            Self::BadSignature => "bad_signature",
+            Self::Stale => "stale",
+            Self::RateLimited => "rate_limited",
+        }
+    }
+}
+
 /// What happened in discovery.
 #[derive(Debug, Clone, actix::Message)]
 #[rtype(result = "()")]
@@ -368,6 +432,35 @@ pub enum DiscoveryEvent {
     Dropped {
         /// Why.
         reason: HelloDrop,
+    },
+    /// A beacon must be broadcast in the topic's swarm.
+    BeaconDue {
+        /// The topic.
+        topic: TopicId,
+        /// What to broadcast, at most [`MAX_BEACON_BYTES`].
+        payload: Bytes,
+    },
+    /// A beacon was not used.
+    BeaconDropped {
+        /// Why.
+        reason: BeaconDrop,
+    },
+    /// What is known of a topic's swarm as a whole has changed.
+    SwarmChanged {
+        /// The topic.
+        topic: TopicId,
+        /// Its root: the member whose heartbeats name this part of the swarm. `None` until one is
+        /// known.
+        root: Option<EndpointId>,
+        /// How many members it is taken to have, this node included.
+        members: u64,
+    },
+    /// A member of another part of the swarm answers: to be dialed, whatever the neighbors.
+    PartFound {
+        /// The topic.
+        topic: TopicId,
+        /// Who, and where to dial.
+        peer: EndpointAddr,
     },
     /// How this node and the DHT get along has changed.
     DhtHealthChanged(DhtHealth),

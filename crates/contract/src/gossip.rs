@@ -86,6 +86,17 @@ pub struct Dial {
     pub topic: TopicId,
     /// Who, and where.
     pub peers: Vec<EndpointAddr>,
+    /// What for.
+    pub reason: DialReason,
+}
+
+/// What peers are handed over for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum DialReason {
+    /// They were found: dialed as far as the swarm needs them.
+    Found,
+    /// They are in another part of the swarm: dialed soon, whatever the neighbors.
+    Heal,
 }
 
 /// Why peers are not dialed.

@@ -170,6 +170,14 @@ pub struct EpochKeys {
     pub hello_request: KeyBytes,
     /// Seals hello replies (XChaCha20-Poly1305).
     pub hello_reply: KeyBytes,
+    /// Seals beacons (XChaCha20-Poly1305).
+    pub beacon: KeyBytes,
+    /// Seed of the Ed25519 key that all members write the board with (BEP44).
+    pub board_key: KeyBytes,
+    /// Seals the pages of the board (XChaCha20-Poly1305).
+    pub board_seal: KeyBytes,
+    /// Under which the salts of the board's slots are hashed (HMAC-SHA256).
+    pub board_salt: KeyBytes,
     /// Seals the summaries and posts of gap repair (XChaCha20-Poly1305).
     pub repair: KeyBytes,
     /// Seals posts (XChaCha20-Poly1305); a public topic has none, its posts are in the clear.
@@ -193,6 +201,13 @@ pub enum SignRequest {
         epoch: Epoch,
         /// The record without its signature.
         body: Vec<u8>,
+    },
+    /// "I am the root of this topic's swarm, and live", by the endpoint's key.
+    Heartbeat {
+        /// The topic.
+        topic: TopicId,
+        /// When, by the root's clock; it never goes back.
+        beat: UnixMillis,
     },
     /// "I wrote this", by the author's key.
     Post {
@@ -224,6 +239,12 @@ impl SignRequest {
                 body,
             ]
             .concat(),
+            Self::Heartbeat { topic, beat } => [
+                b"kukuri/1 heartbeat\0".as_slice(),
+                topic.as_bytes(),
+                &beat.0.to_be_bytes(),
+            ]
+            .concat(),
             Self::Post { topic, envelope } => {
                 [b"kukuri/1 post\0".as_slice(), topic.as_bytes(), envelope].concat()
             }
@@ -248,6 +269,7 @@ impl fmt::Debug for SignRequest {
             Self::Record { topic, epoch, body } => {
                 write!(f, "Record({topic:?}, {epoch:?}, {} bytes)", body.len())
             }
+            Self::Heartbeat { topic, beat } => write!(f, "Heartbeat({topic:?}, {beat:?})"),
             Self::Post { topic, envelope } => {
                 write!(f, "Post({topic:?}, {} bytes)", envelope.len())
             }

@@ -33,16 +33,17 @@ mod verdict;
 
 pub use clock::WallClock;
 pub use discovery::{
-    Announce, AnnounceError, AnnounceResult, Announced, DhtHealth, DhtHealthQuery, Discover,
-    DiscoverError, DiscoveryEvent, DiscoveryPort, DiscoveryService, Forget, HelloDrop, Lookup,
-    LookupError, LookupStats, NeighborCount, SetAddress, SetAddressError, SkipReason,
+    Announce, AnnounceError, AnnounceResult, Announced, BeaconDrop, DhtHealth, DhtHealthQuery,
+    Discover, DiscoverError, DiscoveryEvent, DiscoveryPort, DiscoveryService, Forget, HearBeacon,
+    HelloDrop, Lookup, LookupError, LookupStats, MAX_BEACON_BYTES, SetAddress, SetAddressError,
+    SetNeighbors, SkipReason,
 };
 pub use event::{Event, Outlet};
 pub use factory::Factory;
 pub use gossip::{
     Answer, AnswerError, Ask, AskDrop, AskError, AskId, Broadcast, BroadcastError, Counters, Dial,
-    DialError, DialResult, GossipEvent, GossipPort, GossipService, Join, JoinError, Joined, Leave,
-    LocalAddress, LocalAddresses, MAX_ANSWER_BYTES, MAX_ASK_BYTES,
+    DialError, DialReason, DialResult, GossipEvent, GossipPort, GossipService, Join, JoinError,
+    Joined, Leave, LocalAddress, LocalAddresses, MAX_ANSWER_BYTES, MAX_ASK_BYTES,
 };
 pub use identity::{
     AddTopic, AddTopicError, AuthorLink, EndpointKey, EpochKeys, IdentityInfo, IdentityPort,

@@ -7,7 +7,7 @@ mod support;
 use std::net::{SocketAddr, SocketAddrV4, UdpSocket};
 use std::process::Command;
 
-use kukuri_contract::{DiscoveryEvent, EndpointAddr, EndpointId, NeighborCount, Source, Verdict};
+use kukuri_contract::{DiscoveryEvent, EndpointAddr, EndpointId, SetNeighbors, Source, Verdict};
 use kukuri_discovery::{Config, LocalDht};
 use support::{LOOPBACK, Node, Start, address_of, config, in_namespace};
 
@@ -148,10 +148,11 @@ async fn given_peers_are_told_again_while_alone() {
         assert_eq!(node.finds(kept.id).await, told(&kept, Source::Cache));
     }
     let topic = node.topic;
-    let count = |neighbors| NeighborCount { topic, neighbors };
-    node.port.neighbor_count(count(1)).await.unwrap();
+    let set = |neighbors| SetNeighbors { topic, neighbors };
+    let neighbors = vec![EndpointId::from_bytes([9; 32])];
+    node.port.set_neighbors(set(neighbors)).await.unwrap();
     node.log.drain();
-    node.port.neighbor_count(count(0)).await.unwrap();
+    node.port.set_neighbors(set(Vec::new())).await.unwrap();
     assert_eq!(node.finds(kept.id).await, told(&kept, Source::Cache));
 }
 

@@ -251,7 +251,8 @@ impl Handler<Leave> for GossipActor {
 impl Handler<Dial> for GossipActor {
     type Result = Result<(), DialError>;
 
-    fn handle(&mut self, Dial { topic, peers }: Dial, ctx: &mut Self::Context) -> Self::Result {
+    fn handle(&mut self, dial: Dial, ctx: &mut Self::Context) -> Self::Result {
+        let Dial { topic, peers, .. } = dial;
         let open = self.topics.get_mut(&topic);
         let open = open.ok_or(DialError::UnknownTopic(topic))?;
         let forgotten = peers

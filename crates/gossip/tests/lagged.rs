@@ -87,6 +87,7 @@ fn neighbors_are_right_again_after_lost_events() {
         let dial = kukuri_contract::Dial {
             topic,
             peers: peers.to_vec(),
+            reason: kukuri_contract::DialReason::Found,
         };
         a.port.dial(dial).await.unwrap();
         a.up(b).await;

@@ -11,7 +11,8 @@ use iroh::protocol::{AcceptError, ProtocolHandler, Router};
 use iroh_gossip::ALPN as GOSSIP_ALPN;
 use iroh_gossip::net::Gossip;
 use kukuri_contract::{
-    Ask, AskError, Broadcast, CallError, Dial, EndpointAddr, EndpointId, GossipEvent, Join,
+    Ask, AskError, Broadcast, CallError, Dial, DialReason, EndpointAddr, EndpointId, GossipEvent,
+    Join,
 };
 use kukuri_gossip::{ASK_ALPN, Config};
 use nodes::{TOPIC, local, meet, node, node_with, reach, stranger};
@@ -38,6 +39,7 @@ async fn a_neighbor_on_one_side_only_is_let_go() {
     let dial = Dial {
         topic: TOPIC,
         peers: vec![member.clone()],
+        reason: DialReason::Found,
     };
     a.port.dial(dial).await.unwrap();
     a.up(member.id).await;

@@ -12,9 +12,9 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use kukuri_conformance::EventLog;
 use kukuri_contract::{
-    Ask, AskError, Broadcast, BroadcastError, CallError, Counters, Dial, DialError, DialResult,
-    EndpointAddr, EndpointId, EndpointKey, Factory, GossipEvent, Join, JoinError, Lease, Leave,
-    LocalAddress, Outlet,
+    Ask, AskError, Broadcast, BroadcastError, CallError, Counters, Dial, DialError, DialReason,
+    DialResult, EndpointAddr, EndpointId, EndpointKey, Factory, GossipEvent, Join, JoinError,
+    Lease, Leave, LocalAddress, Outlet,
 };
 use kukuri_gossip::{Config, Deps, GossipError, IrohGossip, MAX_PAYLOAD_BYTES};
 use nodes::{Node, OTHER, TOPIC, local, meet, node, node_with};
@@ -129,6 +129,7 @@ async fn dials_say_how_they_ended() {
     let dial = Dial {
         topic: TOPIC,
         peers: vec![nobody],
+        reason: DialReason::Found,
     };
     a.port.dial(dial).await.unwrap();
     assert_ne!(a.dialed().await, DialResult::Connected);
@@ -156,7 +157,16 @@ async fn requests_about_unknown_topics_and_too_many_are_refused() {
     let topic = TOPIC;
     let peers = vec![];
     let unknown = CallError::Refused(DialError::UnknownTopic(topic));
-    assert_eq!(a.port.dial(Dial { topic, peers }).await, Err(unknown));
+    assert_eq!(
+        a.port
+            .dial(Dial {
+                topic,
+                peers,
+                reason: DialReason::Found
+            })
+            .await,
+        Err(unknown)
+    );
     let unknown = CallError::Refused(BroadcastError::UnknownTopic(topic));
     assert_eq!(a.say(vec![1]).await, Err(unknown));
     a.port.join(Join { topic }).await.unwrap();
@@ -210,6 +220,7 @@ async fn child_process() {
         .dial(Dial {
             topic: TOPIC,
             peers,
+            reason: DialReason::Found,
         })
         .await
         .unwrap();

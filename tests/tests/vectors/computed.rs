@@ -74,6 +74,10 @@ fn topic(label: &str, secret: bool) -> Value {
             "hello_tag": hex(keys.hello_tag.expose()),
             "hello_request": hex(keys.hello_request.expose()),
             "hello_reply": hex(keys.hello_reply.expose()),
+            "beacon": hex(keys.beacon.expose()),
+            "board_key": hex(keys.board_key.expose()),
+            "board_seal": hex(keys.board_seal.expose()),
+            "board_salt": hex(keys.board_salt.expose()),
             "repair": hex(keys.repair.expose()),
             "post": keys.post_seal.map(|key| hex(key.expose())),
         })

@@ -109,6 +109,10 @@ fn keys(label: &Value, epoch: Epoch) -> EpochKeys {
         hello_tag: key("hello_tag"),
         hello_request: key("hello_request"),
         hello_reply: key("hello_reply"),
+        beacon: key("beacon"),
+        board_key: key("board_key"),
+        board_seal: key("board_seal"),
+        board_salt: key("board_salt"),
         repair: key("repair"),
         post_seal: (!keys["post"].is_null()).then(|| key("post")),
     }

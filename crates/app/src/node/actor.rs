@@ -12,9 +12,9 @@ use std::time::{Duration, Instant};
 use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, WrapFuture};
 use bytes::Bytes;
 use kukuri_contract::{
-    CallError, Dial, DiscoveryEvent, DiscoveryPort, EndpointAddr, EndpointId, GossipEvent,
-    GossipPort, Never, NodeEvent, PostDrop, Probe, Remember, RememberContacts, Source, Stop,
-    StoreEvent, StorePort, TopicId, TopicName, Verdict, WallClock,
+    CallError, Dial, DialReason, DiscoveryEvent, DiscoveryPort, EndpointAddr, EndpointId,
+    GossipEvent, GossipPort, Never, NodeEvent, PostDrop, Probe, Remember, RememberContacts, Source,
+    Stop, StoreEvent, StorePort, TopicId, TopicName, Verdict, WallClock,
 };
 use tokio::sync::broadcast;
 
@@ -147,7 +147,13 @@ impl NodeActor {
         };
         open.state.found(&peer, source);
         let peers = vec![peer.clone()];
-        let (gossip, dial) = (ports.gossip, Dial { topic, peers });
+        let reason = DialReason::Found;
+        let dial = Dial {
+            topic,
+            peers,
+            reason,
+        };
+        let gossip = ports.gossip;
         let dialed = async move { gossip.dial(dial).await };
         self.call(GossipPort::SERVICE, dialed, ctx);
         // What comes from the store need not go back there.

@@ -1,7 +1,9 @@
 //! What the node's actor tells a service that was started again, and what it does itself when it was.
 
 use actix::{ActorFutureExt, AsyncContext, Context, Handler, WrapFuture};
-use kukuri_contract::{Dial, EndpointAddr, GossipPort, Join, LocalAddress, Never, NodeEvent};
+use kukuri_contract::{
+    Dial, DialReason, EndpointAddr, GossipPort, Join, LocalAddress, Never, NodeEvent,
+};
 
 use super::actor::NodeActor;
 use super::service::{Resync, Wire};
@@ -43,6 +45,7 @@ impl NodeActor {
                 Dial {
                     topic: *topic,
                     peers,
+                    reason: DialReason::Found,
                 },
             );
             let join = Join { topic: *topic };

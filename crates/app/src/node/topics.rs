@@ -7,7 +7,7 @@ use actix::{
 };
 use kukuri_contract::{
     AddTopic, AuthorId, Discover, DiscoveryPort, Forget, Join, Joined, KnownPeers, LastSeq, Leave,
-    NeighborCount, Never, NodeEvent, RemoveTopic, SetAddress, Source, TopicId,
+    Never, NodeEvent, RemoveTopic, SetAddress, SetNeighbors, Source, TopicId,
 };
 
 use super::actor::{NodeActor, OpenTopic};
@@ -290,14 +290,14 @@ impl NodeActor {
         self.neighbors_changed(topic, ctx);
     }
 
-    /// Tells discovery how many neighbors a topic has.
+    /// Tells discovery which neighbors a topic has.
     pub(super) fn neighbors_changed(&self, topic: TopicId, ctx: &mut Context<Self>) {
         let (Some(ports), Some(open)) = (self.ports(), self.topics.get(&topic)) else {
             return;
         };
-        let neighbors = open.state.neighbors().len();
-        let count = NeighborCount { topic, neighbors };
-        let told = async move { ports.discovery.neighbor_count(count).await };
+        let neighbors = open.state.neighbors().iter().copied().collect();
+        let set = SetNeighbors { topic, neighbors };
+        let told = async move { ports.discovery.set_neighbors(set).await };
         self.call(DiscoveryPort::SERVICE, told, ctx);
     }
 

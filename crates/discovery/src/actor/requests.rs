@@ -3,8 +3,8 @@
 use actix::{ActorContext, Handler, ResponseFuture};
 use kukuri_contract::{
     Announce, AnnounceError, Announced, DhtHealth, DhtHealthQuery, Discover, DiscoverError, Forget,
-    Lookup, LookupError, LookupStats, NeighborCount, Never, Probe, SetAddress, SetAddressError,
-    Stop,
+    HearBeacon, Lookup, LookupError, LookupStats, Never, Probe, SetAddress, SetAddressError,
+    SetNeighbors, Stop,
 };
 use tokio::sync::oneshot;
 
@@ -41,12 +41,22 @@ impl Handler<Forget> for DiscoveryActor {
     }
 }
 
-impl Handler<NeighborCount> for DiscoveryActor {
+impl Handler<SetNeighbors> for DiscoveryActor {
     type Result = Result<(), Never>;
 
-    fn handle(&mut self, request: NeighborCount, ctx: &mut Self::Context) -> Self::Result {
-        let NeighborCount { topic, neighbors } = request;
+    fn handle(&mut self, request: SetNeighbors, ctx: &mut Self::Context) -> Self::Result {
+        let SetNeighbors { topic, neighbors } = request;
         self.drive(Input::Neighbors(topic, neighbors), ctx);
+        Ok(())
+    }
+}
+
+impl Handler<HearBeacon> for DiscoveryActor {
+    type Result = Result<(), Never>;
+
+    fn handle(&mut self, request: HearBeacon, ctx: &mut Self::Context) -> Self::Result {
+        let HearBeacon { topic, payload } = request;
+        self.drive(Input::Beacon(topic, payload.into()), ctx);
         Ok(())
     }
 }

@@ -156,7 +156,8 @@ impl Core {
                 cached,
             } => self.discover(topic, peers, cached, now),
             Input::Forget(topic) => self.forget(topic, now),
-            Input::Neighbors(topic, neighbors) => self.neighbors(topic, neighbors, now),
+            Input::Neighbors(topic, neighbors) => self.neighbors(topic, &neighbors, now),
+            Input::Beacon(..) => {}
             Input::Address(address) => self.set_address(address),
             Input::Keys(topic, epoch, keys) => self.put_keys(topic, epoch, keys, now),
             Input::Signed {
@@ -244,11 +245,11 @@ impl Core {
         self.exchange.forget(id);
     }
 
-    fn neighbors(&mut self, id: TopicId, neighbors: usize, now: Now) {
+    fn neighbors(&mut self, id: TopicId, neighbors: &[EndpointId], now: Now) {
         let Some(topic) = self.topics.get_mut(&id) else {
             return;
         };
-        if topic.set_neighbors(neighbors, now.mono) {
+        if topic.set_neighbors(neighbors.len(), now.mono) {
             // Others that lost the same neighbors must be able to find this node: an announcement
             // of the last minute still stands.
             let fresh = |ago: Duration| ago < Duration::from_secs(60);

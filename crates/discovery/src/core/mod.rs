@@ -113,8 +113,10 @@ pub enum Input {
     },
     /// End discovery of a topic.
     Forget(TopicId),
-    /// A topic has so many neighbors now.
-    Neighbors(TopicId, usize),
+    /// A topic has these neighbors now.
+    Neighbors(TopicId, Vec<EndpointId>),
+    /// A beacon came in by gossip.
+    Beacon(TopicId, Vec<u8>),
     /// This node's endpoint can be dialed here.
     Address(EndpointAddr),
     /// The keys that [`Effect::FetchKeys`] asked for.

@@ -64,6 +64,10 @@ pub fn keys(n: u8) -> EpochKeys {
         hello_tag: KeyBytes::new([n; 32]),
         hello_request: KeyBytes::new([n ^ 0x40; 32]),
         hello_reply: KeyBytes::new([n ^ 0x80; 32]),
+        beacon: KeyBytes::new([n ^ 0x10; 32]),
+        board_key: KeyBytes::new([n ^ 0x50; 32]),
+        board_seal: KeyBytes::new([n ^ 0x90; 32]),
+        board_salt: KeyBytes::new([n ^ 0xd0; 32]),
         repair: KeyBytes::new([n ^ 0x20; 32]),
         post_seal: None,
     }

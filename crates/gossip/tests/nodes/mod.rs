@@ -8,8 +8,8 @@ use iroh::endpoint::{Connection, presets};
 use iroh::{Endpoint, RelayMode, SecretKey, TransportAddr};
 use kukuri_conformance::EventLog;
 use kukuri_contract::{
-    Dial, EndpointAddr, EndpointId, EndpointKey, Factory, GossipEvent, GossipPort, Join, Lease,
-    Outlet, TopicId,
+    Dial, DialReason, EndpointAddr, EndpointId, EndpointKey, Factory, GossipEvent, GossipPort,
+    Join, Lease, Outlet, TopicId,
 };
 use kukuri_gossip::{Config, Deps, IrohGossip};
 
@@ -86,6 +86,7 @@ impl Node {
             .dial(Dial {
                 topic: TOPIC,
                 peers,
+                reason: DialReason::Found,
             })
             .await
             .unwrap();

@@ -59,6 +59,10 @@ impl TopicKey {
             hello_tag: key("hello tag"),
             hello_request: key("hello request"),
             hello_reply: key("hello reply"),
+            beacon: key("beacon"),
+            board_key: key("board key"),
+            board_seal: key("board seal"),
+            board_salt: key("board salt"),
             repair: key("repair"),
             post_seal: self.secret.then(|| key("post")),
         }
@@ -113,12 +117,16 @@ mod tests {
                 &keys.hello_tag,
                 &keys.hello_request,
                 &keys.hello_reply,
+                &keys.beacon,
+                &keys.board_key,
+                &keys.board_seal,
+                &keys.board_salt,
                 &keys.repair,
                 keys.post_seal.as_ref().unwrap(),
             ];
             seen.extend(seals.map(|key| key.expose().to_vec()));
         }
-        assert_eq!(seen.len(), 12);
+        assert_eq!(seen.len(), 20);
     }
 
     #[test]

@@ -136,7 +136,9 @@ impl Keys {
     /// A link of foreign keys.
     pub fn sign(&self, statement: &SignRequest) -> Result<Signature, SignError> {
         match statement {
-            SignRequest::Record { .. } => Ok(sign(&self.endpoint, statement)),
+            SignRequest::Record { .. } | SignRequest::Heartbeat { .. } => {
+                Ok(sign(&self.endpoint, statement))
+            }
             SignRequest::Post { .. } => Ok(sign(&self.author, statement)),
             SignRequest::Link {
                 author, endpoint, ..

@@ -269,10 +269,10 @@ mod tests {
         }
         assert!((20..=32).contains(&told.len()), "{told:?}");
         assert!(told[0] <= 1 && told.windows(2).all(|t| t[1] - t[0] <= 38));
-        bench.feed(Input::Neighbors(TOPIC, 1));
+        bench.feed(Input::Neighbors(TOPIC, vec![peer(2).id]));
         bench.now += Duration::from_secs(100);
         assert!(found(&bench.feed(Input::Tick)).is_empty());
-        let effects = bench.feed(Input::Neighbors(TOPIC, 0));
+        let effects = bench.feed(Input::Neighbors(TOPIC, vec![]));
         assert_eq!(found(&effects).len(), 2, "at once");
     }
 

@@ -400,11 +400,11 @@ fn with_neighbors_it_is_quiet_and_without_it_searches_again() {
     let at = world.add(1, 7, 0);
     world.join(at);
     world.run_until(S);
-    world.feed(at, Input::Neighbors(TOPIC, 3));
+    world.feed(at, Input::Neighbors(TOPIC, vec![peer(2).id]));
     let before = world.nodes[at].events.len();
     world.run_until(100 * S);
     assert_eq!(world.nodes[at].events.len(), before, "nothing to do");
-    world.feed(at, Input::Neighbors(TOPIC, 0));
+    world.feed(at, Input::Neighbors(TOPIC, vec![]));
     world.run_until(101 * S);
     assert!(world.nodes[at].events.len() > before, "it looks again");
 }
