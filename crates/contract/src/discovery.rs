@@ -104,6 +104,9 @@ pub struct HearBeacon {
 pub struct SetAddress {
     /// The addresses to publish, best first; those that don't fit a record are left out.
     pub address: EndpointAddr,
+    /// The local UDP port of the endpoint's IPv4 socket: with this node's public IP address, as the
+    /// DHT and other members see it, a further address. `None`: there is no such socket.
+    pub port: Option<u16>,
 }
 
 /// Why an address can't be published.
@@ -195,6 +198,36 @@ pub struct DhtHealth {
     pub hello_address: Option<SocketAddr>,
     /// This node answers queries of other DHT nodes.
     pub serves: bool,
+    /// Whether others reach the hello port.
+    pub reachability: Reachability,
+    /// The hello port's address at the router that forwards it to this node.
+    pub mapped_address: Option<SocketAddr>,
+}
+
+/// Whether datagrams of others reach the hello port of this node without being asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Reachability {
+    /// Nothing has shown it yet, or the last proof is too old.
+    #[default]
+    Unknown,
+    /// A datagram came in that this node had not asked for, or a member reached it when asked to.
+    Proven,
+    /// At least two members sent a datagram when asked to, and none has arrived.
+    Unproven,
+}
+
+impl Reachability {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Unknown, Self::Proven, Self::Unproven];
+
+    /// The name in labels and logs.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Unknown => "unknown",
+            Self::Proven => "proven",
+            Self::Unproven => "unproven",
+        }
+    }
 }
 
 /// How an announcement ended.
@@ -464,6 +497,12 @@ pub enum DiscoveryEvent {
     },
     /// How this node and the DHT get along has changed.
     DhtHealthChanged(DhtHealth),
+    /// What is known of the hello port's reachability has changed.
+    ReachabilityChanged(Reachability),
+    /// The router forwards another port to the hello port now, or none any more.
+    PortMapped(Option<SocketAddr>),
+    /// No router could be found that forwards a port; it is tried again later.
+    PortMappingFailed,
     /// DHT nodes that answered lately: contacts to start from next time.
     DhtContacts(Vec<SocketAddr>),
     /// What came of looking for a topic's peers has changed.

@@ -35,8 +35,8 @@ pub use clock::WallClock;
 pub use discovery::{
     Announce, AnnounceError, AnnounceResult, Announced, BeaconDrop, DhtHealth, DhtHealthQuery,
     Discover, DiscoverError, DiscoveryEvent, DiscoveryPort, DiscoveryService, Forget, HearBeacon,
-    HelloDrop, Lookup, LookupError, LookupStats, MAX_BEACON_BYTES, SetAddress, SetAddressError,
-    SetNeighbors, SkipReason,
+    HelloDrop, Lookup, LookupError, LookupStats, MAX_BEACON_BYTES, Reachability, SetAddress,
+    SetAddressError, SetNeighbors, SkipReason,
 };
 pub use event::{Event, Outlet};
 pub use factory::Factory;

@@ -38,6 +38,8 @@ pub struct Announcer {
     last: Option<Duration>,
     /// Announcements in a row that nobody has acknowledged.
     failed: u32,
+    /// The one under way announces what is not true any more.
+    outdated: bool,
 }
 
 #[derive(Debug)]
@@ -84,6 +86,14 @@ impl Announcer {
         }
     }
 
+    /// Announces again at once, if anything was: there is something else to announce.
+    pub fn announce_anew(&mut self, now: Duration) {
+        self.outdated = self.under_way.is_some();
+        if self.last.is_some() && !self.outdated {
+            self.due = Some(now);
+        }
+    }
+
     /// Plans the next one: at the own place in the interval, or earlier if this one has failed.
     pub fn plan_next(&mut self, me: EndpointId, members: u64, now: Now, config: &Config) {
         let interval_s = config
@@ -94,6 +104,9 @@ impl Announcer {
         let mut wait = Duration::from_millis(wait);
         if let Some(doublings) = self.failed.checked_sub(1) {
             wait = wait.min(FAILED_PAUSE.saturating_mul(2u32.saturating_pow(doublings)));
+        }
+        if std::mem::take(&mut self.outdated) {
+            wait = Duration::ZERO;
         }
         self.due = Some(now.mono + wait);
     }

@@ -1,22 +1,23 @@
 //! The parts tied together: `handle(input, now) -> effects`.
 //!
 //! This file has the inputs and the clockwork; `seek.rs` has what goes to the DHT (look-ups and
-//! announcements), `greet.rs` what goes over the hello socket, `sight.rs` what comes without the
-//! DHT.
+//! announcements), `greet.rs` what goes over the hello socket, `reach.rs` whether others reach it
+//! and what they say where it is, `sight.rs` what comes without the DHT.
 
 mod greet;
+mod reach;
 mod seek;
 mod sight;
 #[cfg(test)]
 mod tests;
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddrV4};
 use std::time::Duration;
 
 use kukuri_contract::{
     AnnounceError, DiscoverError, DiscoveryEvent, EndpointAddr, EndpointId, Epoch, HelloDrop,
-    LookupStats, TopicId,
+    LookupStats, Reachability, TopicId,
 };
 
 use super::address::Policy;
@@ -25,9 +26,11 @@ use super::guard::{RateLimit, ReplayCache};
 use super::lookup::Lookup;
 use super::nearby::{Instance, Seen, Tag};
 use super::patience::Patience;
+use super::reach::Reach;
 use super::record::{FRESH_MS, finish};
 use super::topic::Topic;
 use super::verdict::{Clocks, Replies};
+use super::votes::Votes;
 use super::{DhtState, Effect, Entropy, Input, Me, Now, QueryId};
 use crate::config::Config;
 
@@ -65,7 +68,11 @@ pub struct Core {
     config: Config,
     me: Me,
     policy: Policy,
+    /// What others are told.
     address: Option<EndpointAddr>,
+    /// What gossip has told.
+    told_address: Option<EndpointAddr>,
+    endpoint_port: Option<u16>,
     dht: DhtState,
     topics: BTreeMap<TopicId, Topic>,
     lookups: BTreeMap<QueryId, Lookup>,
@@ -78,6 +85,12 @@ pub struct Core {
     clocks: Clocks,
     replies: Replies,
     patience: Patience,
+    reach: Reach,
+    /// What was last said of it.
+    reachability: Reachability,
+    votes: Votes,
+    /// The hello socket's address at the router.
+    mapped: Option<SocketAddrV4>,
     /// The name of this node's beacon, once there is one.
     instance: Option<Instance>,
     /// What the other sources show now.
@@ -102,8 +115,14 @@ impl Core {
         Self {
             exchange: Exchange::new(&config),
             policy,
+            reach: Reach::new(me.hello.port()),
+            reachability: Reachability::Unknown,
+            votes: Votes::default(),
+            mapped: None,
             me,
             address: None,
+            told_address: None,
+            endpoint_port: None,
             dht: if config.sources.rendezvous {
                 DhtState::Starting
             } else {
@@ -158,7 +177,19 @@ impl Core {
             Input::Forget(topic) => self.forget(topic, now),
             Input::Neighbors(topic, neighbors) => self.neighbors(topic, &neighbors, now),
             Input::Beacon(..) => {}
-            Input::Address(address) => self.set_address(address),
+            Input::Address(address) => {
+                self.told_address = Some(address);
+                self.publish();
+            }
+            Input::EndpointPort(port) => {
+                self.endpoint_port = port;
+                self.publish();
+            }
+            Input::PublicIp(ip) => {
+                self.votes.dht_says(ip);
+                self.publish();
+            }
+            Input::Mapped(address) => self.set_mapped(address, now),
             Input::Keys(topic, epoch, keys) => self.put_keys(topic, epoch, keys, now),
             Input::Signed {
                 topic,
@@ -259,13 +290,6 @@ impl Core {
         }
     }
 
-    fn set_address(&mut self, address: EndpointAddr) {
-        if self.address.as_ref() != Some(&address) {
-            self.address = Some(address);
-            self.topics.values_mut().for_each(Topic::outdate_record);
-        }
-    }
-
     // --- the clockwork: whatever is due, in the order of who waits for whom ---
 
     fn pump(&mut self, now: Now, rng: &mut impl Entropy) {
@@ -280,6 +304,7 @@ impl Core {
         self.resend_hellos(now, rng);
         self.send_hellos(now, rng);
         self.lookups.retain(|_, lookup| !lookup.finished());
+        self.say_reachability(now);
         self.say_verdicts(now);
     }
 
@@ -314,6 +339,7 @@ impl Core {
                 continue;
             };
             // Without IPv4 nothing will come of waiting.
+            topic.evidence.forget(now.mono);
             let at_once = self.dht == DhtState::NoIpv4 && topic.evidence.found == 0;
             if now.mono < since + first_contact && !at_once {
                 continue;

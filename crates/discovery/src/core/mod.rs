@@ -8,12 +8,14 @@
 //! [`given`] its peers that need no looking; [`nearby`] is what other sources show and see;
 //! [`lookup`] picks the entries of one query that get a hello; [`exchange`] has the hellos under
 //! way; [`announce`] is the schedule and budget of writes; [`patience`] how long a DHT node is waited for;
+//! [`reach`] is whether others reach the hello port, [`votes`] what they say where it is;
 //! [`verdict`] says what came of it all.
-//! [`record`] and [`hello`] are the wire formats of `docs/PROTOCOL.md`.
+//! [`record`], [`hello`] and [`dialback`] are the wire formats of `docs/PROTOCOL.md`.
 
 pub mod address;
 pub mod announce;
 pub mod backoff;
+pub mod dialback;
 pub mod exchange;
 pub mod given;
 pub mod guard;
@@ -22,13 +24,15 @@ pub mod lookup;
 pub mod machine;
 pub mod nearby;
 pub mod patience;
+pub mod reach;
 pub mod record;
 #[cfg(test)]
 pub mod testing;
 pub mod topic;
 pub mod verdict;
+pub mod votes;
 
-use std::net::SocketAddrV4;
+use std::net::{Ipv4Addr, SocketAddrV4};
 use std::time::Duration;
 
 use kukuri_contract::{
@@ -119,6 +123,12 @@ pub enum Input {
     Beacon(TopicId, Vec<u8>),
     /// This node's endpoint can be dialed here.
     Address(EndpointAddr),
+    /// The local port of the endpoint's IPv4 socket, if it has one.
+    EndpointPort(Option<u16>),
+    /// What DHT nodes say this node's public IP address is.
+    PublicIp(Option<Ipv4Addr>),
+    /// The router forwards this address to the hello socket, or nothing any more.
+    Mapped(Option<SocketAddrV4>),
     /// The keys that [`Effect::FetchKeys`] asked for.
     Keys(TopicId, Epoch, EpochKeys),
     /// The signature that [`Effect::SignRecord`] asked for.
@@ -189,6 +199,8 @@ pub enum Effect {
     Show(Beacon),
     /// Send a datagram from the hello socket.
     Send(SocketAddrV4, Vec<u8>),
+    /// Send a datagram from a socket that nothing else is ever sent from.
+    DialBack(SocketAddrV4, Vec<u8>),
     /// Tell the listeners.
     Emit(DiscoveryEvent),
     /// Answer a request.

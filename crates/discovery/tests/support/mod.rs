@@ -67,7 +67,12 @@ impl Start {
         let running = Mainline::spawn(self.config, deps).await.unwrap();
         let port = running.port;
         let address = address_of(n, id);
-        port.set_address(SetAddress { address }).await.unwrap();
+        port.set_address(SetAddress {
+            address,
+            port: None,
+        })
+        .await
+        .unwrap();
         let mut node = Node {
             id,
             topic: TopicId::from_bytes([0; 32]),

@@ -50,7 +50,8 @@ impl Core {
             _ if now.mono < topic.opened + self.first_contact() => self.config.hellos_per_lookup,
             _ => self.config.hellos_with_neighbors,
         };
-        if entry == self.me.hello || !self.exchange.may_ask(topic.id, entry, now.mono) {
+        let own = entry == self.me.hello || Some(entry) == self.mapped;
+        if own || !self.exchange.may_ask(topic.id, entry, now.mono) {
             return true;
         }
         let lookup = self.lookups.get_mut(&query).expect("it was there above");
@@ -89,8 +90,10 @@ impl Core {
             time: now.unix,
             recipient: to,
             record: record.to_vec(),
+            dial_back: self.reach.ask(id, topic.id, epoch, now.mono),
         };
         let packet = request.seal(keys, rng.nonce());
+        self.reach.sent(to, now.mono);
         self.out.push(Effect::Send(to, packet));
         self.out.push(Effect::Emit(DiscoveryEvent::HelloSent));
     }
@@ -125,6 +128,7 @@ impl Core {
         let handled = match hello::kind(packet) {
             Ok(Kind::Request) => self.request(from, packet, now, rng),
             Ok(Kind::Reply) => self.reply(from, packet, now),
+            Ok(Kind::DialBack) => self.dial_back(from, packet, now),
             Err(reason) => Err(reason),
         };
         if let Err(reason) = handled {
@@ -173,6 +177,7 @@ impl Core {
             return Err(HelloDrop::RateLimited);
         }
         self.clocks.heard(asker, request.time, now.unix);
+        self.unsolicited(from, request.recipient.port(), now);
         // The asker's hello socket is where the packet came from: no need to ask it in turn.
         self.exchange.met(id, from, now.mono);
         self.learn(id, record, Source::Inbound, Some(from), now);
@@ -183,14 +188,17 @@ impl Core {
         let Some(own) = topic.record() else {
             return Ok(());
         };
+        let (record, members) = (own.to_vec(), topic.members_for(asker, now.unix));
         let reply = HelloReply {
             id: request.id,
             time: now.unix,
             observed: from,
-            record: own.to_vec(),
-            members: topic.members_for(asker, now.unix),
+            record,
+            members,
+            dialed_back: self.send_dial_back(from, &request, &keys, now, rng),
         };
         let packet = reply.seal(&keys, rng.nonce());
+        self.reach.sent(from, now.mono);
         self.out.push(Effect::Send(from, packet));
         self.out.push(Effect::Emit(DiscoveryEvent::HelloServed));
         Ok(())
@@ -222,6 +230,7 @@ impl Core {
             return Err(HelloDrop::RefusedAddress);
         }
         self.exchange.answered(&reply.id, now.mono);
+        self.heard_where(record.peer.id, &reply, now);
         self.clocks.heard(record.peer.id, reply.time, now.unix);
         let after = now.mono - first_sent;
         let event = DiscoveryEvent::HelloAnswered { after };
@@ -249,7 +258,9 @@ impl Core {
         let bound = self.me.hello;
         let behind_nat = bound.ip().is_unspecified() || address::is_private(*bound.ip());
         let same_ip = behind_nat || bound.ip() == recipient.ip();
-        match same_ip && bound.port() == recipient.port() {
+        let mapped = self.mapped.map(|mapped| mapped.port());
+        let same_port = bound.port() == recipient.port() || mapped == Some(recipient.port());
+        match same_ip && same_port {
             true => Ok(()),
             false => Err(HelloDrop::WrongRecipient),
         }
@@ -277,6 +288,8 @@ impl Core {
             prefer_ip(&mut peer, IpAddr::V4(*from.ip()));
         }
         if peer.direct.is_empty() && peer.relay.is_none() {
+            // There is somebody, and no way to them.
+            topic.evidence.found(now.mono);
             self.drop_counted(HelloDrop::RefusedAddress);
             return;
         }
@@ -287,7 +300,7 @@ impl Core {
     }
 }
 
-fn fresh(theirs: UnixMillis, ours: UnixMillis) -> Result<(), HelloDrop> {
+pub(super) fn fresh(theirs: UnixMillis, ours: UnixMillis) -> Result<(), HelloDrop> {
     match theirs.distance(ours) <= FRESH_MS {
         true => Ok(()),
         false => Err(HelloDrop::Stale),
