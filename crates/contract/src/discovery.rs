@@ -14,6 +14,7 @@ use crate::event::Event;
 use crate::ids::{EndpointId, TopicId};
 use crate::peer::{EndpointAddr, Source};
 use crate::port::{Never, request, service};
+use crate::reachability::Reachability;
 use crate::verdict::Verdict;
 
 service! {
@@ -202,32 +203,6 @@ pub struct DhtHealth {
     pub reachability: Reachability,
     /// The hello port's address at the router that forwards it to this node.
     pub mapped_address: Option<SocketAddr>,
-}
-
-/// Whether datagrams of others reach the hello port of this node without being asked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub enum Reachability {
-    /// Nothing has shown it yet, or the last proof is too old.
-    #[default]
-    Unknown,
-    /// A datagram came in that this node had not asked for, or a member reached it when asked to.
-    Proven,
-    /// At least two members sent a datagram when asked to, and none has arrived.
-    Unproven,
-}
-
-impl Reachability {
-    /// All of them.
-    pub const ALL: [Self; 3] = [Self::Unknown, Self::Proven, Self::Unproven];
-
-    /// The name in labels and logs.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Unknown => "unknown",
-            Self::Proven => "proven",
-            Self::Unproven => "unproven",
-        }
-    }
 }
 
 /// How an announcement ended.

@@ -26,6 +26,7 @@ mod lease;
 mod metrics;
 mod peer;
 mod port;
+mod reachability;
 mod store;
 mod supervision;
 mod topic;
@@ -35,8 +36,8 @@ pub use clock::WallClock;
 pub use discovery::{
     Announce, AnnounceError, AnnounceResult, Announced, BeaconDrop, DhtHealth, DhtHealthQuery,
     Discover, DiscoverError, DiscoveryEvent, DiscoveryPort, DiscoveryService, Forget, HearBeacon,
-    HelloDrop, Lookup, LookupError, LookupStats, MAX_BEACON_BYTES, Reachability, SetAddress,
-    SetAddressError, SetNeighbors, SkipReason,
+    HelloDrop, Lookup, LookupError, LookupStats, MAX_BEACON_BYTES, SetAddress, SetAddressError,
+    SetNeighbors, SkipReason,
 };
 pub use event::{Event, Outlet};
 pub use factory::Factory;
@@ -59,6 +60,7 @@ pub use metrics::{
 };
 pub use peer::{EndpointAddr, EndpointAddrError, MAX_DIRECT_ADDRESSES, Source};
 pub use port::{CallError, Gate, Limits, Line, Never, Probe, Request, Stop};
+pub use reachability::Reachability;
 pub use store::{
     Beyond, Contacts, Holding, Holdings, KnownPeer, KnownPeers, LastSeq, Post, Posts, PostsBeyond,
     Remember, RememberContacts, SavePost, Saved, StoreError, StoreEvent, StorePort, StoreService,
