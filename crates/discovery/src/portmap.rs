@@ -75,7 +75,12 @@ impl PortMap {
                 true => self.client.update_local_port(self.port),
                 false => self.client.procure_mapping(),
             }
-            let found = timeout(MAPPING, external.wait_for(Option::is_some)).await;
+            let limit = match probe {
+                // There is no router to wait for.
+                Ok(Ok(Err(_))) => Duration::ZERO,
+                _ => MAPPING,
+            };
+            let found = timeout(limit, external.wait_for(Option::is_some)).await;
             match found.map(|found| found.map(|address| *address)) {
                 Ok(Ok(Some(address))) => {
                     pause = AGAIN.0;

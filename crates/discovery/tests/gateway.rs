@@ -11,7 +11,8 @@ use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
 use kukuri_contract::{
-    Announce, DhtHealthQuery, DiscoveryEvent, EndpointAddr, Reachability, SetAddress, Source, Verdict,
+    Announce, DhtHealthQuery, DiscoveryEvent, EndpointAddr, Reachability, SetAddress, Source,
+    Verdict,
 };
 use kukuri_discovery::core::hello::PACKET_BYTES;
 use kukuri_discovery::{Config, Serve, Sources};
@@ -39,6 +40,7 @@ at $ROUTER ip address add 11.0.0.1/24 dev wan
 at $ROUTER ip link set lan up
 at $ROUTER ip link set wan up
 at $ROUTER sh -c 'echo 1 >/proc/sys/net/ipv4/ip_forward'
+at $OUTSIDE ip link set lo up
 at $OUTSIDE ip address add 11.0.0.2/24 dev far
 at $OUTSIDE ip link set far up
 ip route add default via 192.168.77.1
@@ -227,8 +229,8 @@ async fn internet(file: &str) {
     let ip = Ipv4Addr::new(11, 0, 0, 2);
     let mut builder = mainline::Dht::builder();
     let dht = builder.server_mode().no_bootstrap().bind_address(ip);
-    let dht = dht.build().unwrap();
-    let bootstrap = dht.info().local_addr();
+    let dht = dht.build().unwrap().as_async();
+    let bootstrap = dht.info().await.local_addr();
     let any = SocketAddrV4::new(ip, 0);
     let mut members = Vec::new();
     for n in 2..=3 {
