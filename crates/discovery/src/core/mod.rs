@@ -105,6 +105,10 @@ pub enum DhtState {
 
 /// What happens to the core.
 #[derive(Debug)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "an input is moved once or twice, and keys come a few times in an epoch"
+)]
 pub enum Input {
     /// Start discovery of a topic, or add peers to a running one.
     Discover {
