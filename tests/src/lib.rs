@@ -2,6 +2,8 @@
 //!
 //! [`Process`] runs the binary `kukuri` and lets a test wait for the events that it prints.
 
+pub mod namespace;
+
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};

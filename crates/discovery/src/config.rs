@@ -14,6 +14,10 @@ pub struct Config {
     pub dht_bind: SocketAddrV4,
     /// Where the hello socket is bound. Port 0 takes a free one.
     pub hello_bind: SocketAddrV4,
+    /// Ask the router (PCP, NAT-PMP, UPnP) to forward a port to the hello socket, so that members
+    /// behind other routers can say hello. Never where `hello_bind` is a loopback address. On: most
+    /// homes have such a router, and without one it costs a few packets every few minutes.
+    pub port_mapping: bool,
     /// Whether this node answers queries of other DHT nodes.
     pub serve: Serve,
     /// Publish, accept and ask private (RFC 1918) and link-local addresses. Off: they mean
@@ -87,6 +91,7 @@ impl Default for Config {
             bootstrap: Vec::new(),
             dht_bind: any,
             hello_bind: any,
+            port_mapping: true,
             serve: Serve::Auto,
             allow_private: false,
             sources: Sources::default(),

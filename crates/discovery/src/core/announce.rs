@@ -40,6 +40,8 @@ pub struct Announcer {
     failed: u32,
     /// The interval that the next one was planned in, in seconds.
     planned_in: u64,
+    /// The one under way announces what is not true any more.
+    outdated: bool,
 }
 
 #[derive(Debug)]
@@ -86,6 +88,14 @@ impl Announcer {
         }
     }
 
+    /// Announces again at once, if anything was: there is something else to announce.
+    pub fn announce_anew(&mut self, now: Duration) {
+        self.outdated = self.under_way.is_some();
+        if self.last.is_some() && !self.outdated {
+            self.due = Some(now);
+        }
+    }
+
     /// Plans the next one: at the own place in the interval, or earlier if this one has failed.
     pub fn plan_next(&mut self, me: EndpointId, members: u64, now: Now, config: &Config) {
         let interval_s = interval_s(members, config);
@@ -94,6 +104,9 @@ impl Announcer {
         let mut wait = Duration::from_millis(wait);
         if let Some(doublings) = self.failed.checked_sub(1) {
             wait = wait.min(FAILED_PAUSE.saturating_mul(2u32.saturating_pow(doublings)));
+        }
+        if std::mem::take(&mut self.outdated) {
+            wait = Duration::ZERO;
         }
         self.due = Some(now.mono + wait);
     }

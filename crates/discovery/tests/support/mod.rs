@@ -2,13 +2,16 @@
 
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
+pub mod hello;
+
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::process::Command;
 
 use kukuri_conformance::{EventLog, MemoryIdentity};
 use kukuri_contract::{
     AddTopic, Discover, DiscoveryEvent, DiscoveryPort, EndpointAddr, EndpointId, Factory,
-    HelloDrop, IdentityPort, Outlet, SetAddress, Source, TopicId, TopicSecret, Verdict, WallClock,
+    HelloDrop, IdentityPort, Outlet, Reachability, SetAddress, Source, TopicId, TopicSecret,
+    Verdict, WallClock,
 };
 use kukuri_discovery::{Config, Deps, Mainline};
 
@@ -67,7 +70,12 @@ impl Start {
         let running = Mainline::spawn(self.config, deps).await.unwrap();
         let port = running.port;
         let address = address_of(n, id);
-        port.set_address(SetAddress { address }).await.unwrap();
+        port.set_address(SetAddress {
+            address,
+            port: None,
+        })
+        .await
+        .unwrap();
         let mut node = Node {
             id,
             topic: TopicId::from_bytes([0; 32]),
@@ -139,6 +147,15 @@ impl Node {
             _ => None,
         };
         self.log.wait_for(wanted.as_str(), said).await;
+    }
+
+    /// Waits until this is known of the hello port.
+    pub async fn reachability(&mut self, wanted: Reachability) {
+        let changed = |event| match event {
+            DiscoveryEvent::ReachabilityChanged(now) if now == wanted => Some(()),
+            _ => None,
+        };
+        self.log.wait_for(wanted.as_str(), changed).await;
     }
 
     pub async fn drops(&mut self, wanted: HelloDrop) {
