@@ -41,6 +41,8 @@ pub struct Start {
     pub secret: Option<u8>,
     pub clock: WallClock,
     pub contacts: Vec<SocketAddr>,
+    /// Where its iroh endpoint is said to be.
+    pub ip: Ipv4Addr,
 }
 
 impl Start {
@@ -50,6 +52,7 @@ impl Start {
             secret: None,
             clock: WallClock::system(),
             contacts: Vec::new(),
+            ip: Ipv4Addr::LOCALHOST,
         }
     }
 
@@ -66,7 +69,8 @@ impl Start {
         };
         let running = Mainline::spawn(self.config, deps).await.unwrap();
         let port = running.port;
-        let address = address_of(n, id);
+        let mut address = address_of(n, id);
+        address.direct[0].set_ip(self.ip.into());
         port.set_address(SetAddress { address }).await.unwrap();
         let mut node = Node {
             id,
