@@ -82,7 +82,7 @@ async fn members_come_after(entries: &[SocketAddrV4], count: u64, what: &str) ->
     let infohash = Insider::new(99, SECRET).await.infohash(clock.epoch()).await;
     let (nodes, stored) = flood(dht.bootstrap(), infohash, entries, &mut Random(1));
     let mut members = together(count, &dht, clock).await;
-    let tallies = find(&mut members, true).await;
+    let tallies = find(&mut members, false).await;
     let (half, last) = first_found(&tallies);
     let (packets, bytes) = counted()[0];
     println!(
@@ -90,11 +90,14 @@ async fn members_come_after(entries: &[SocketAddrV4], count: u64, what: &str) ->
          members join together\n\
          got through: {packets} packets ({bytes} bytes) to the false entries from all members \
          together, in {} look-ups; first member found after {half} ms (median), {last} ms (last); \
-         {} hellos sent, {} entries beyond the bounds",
+         {} hellos sent, {} entries beyond the bounds; {} of {count} stayed away from this crowd at \
+         first, {} have announced by then",
         entries.len(),
         sum(&tallies, |t| t.lookups),
         sum(&tallies, |t| t.sent),
         sum(&tallies, |t| t.dropped(HelloDrop::Bound)),
+        sum(&tallies, |t| t.stayed_away.min(1)),
+        sum(&tallies, |t| t.announced.min(1)),
     );
     assert_eq!(stored, nodes * entries.len(), "the flood has arrived");
     // Sent by other members, or to the attacker: nothing else is asked.

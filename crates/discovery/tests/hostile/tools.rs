@@ -200,6 +200,8 @@ pub struct Tally {
     pub sent: usize,
     pub served: usize,
     pub answered: usize,
+    pub announced: usize,
+    pub stayed_away: usize,
     pub lookups: usize,
     pub entries: usize,
     pub verdict: Option<Verdict>,
@@ -220,6 +222,8 @@ impl Tally {
             DiscoveryEvent::HelloSent => self.sent += 1,
             DiscoveryEvent::HelloServed => self.served += 1,
             DiscoveryEvent::HelloAnswered { .. } => self.answered += 1,
+            DiscoveryEvent::AnnounceEnded { .. } => self.announced += 1,
+            DiscoveryEvent::AnnounceSkipped { .. } => self.stayed_away += 1,
             DiscoveryEvent::LookupEnded { stats, .. } => {
                 self.lookups += 1;
                 self.entries = self.entries.max(stats.entries);

@@ -176,9 +176,20 @@ impl Core {
             topic.announcer.plan_first(now.mono);
             return;
         }
+        let alone = topic.evidence.found == 0;
+        let doubted = topic.announcer.end_doubt();
+        if doubted && !alone && ticket.is_none() {
+            // The crowd is one: it stays away, as was said.
+            topic
+                .announcer
+                .plan_next(self.me.endpoint, KNOWN_MEMBERS, now, &self.config);
+            return;
+        }
         let started = match dht {
             DhtState::Up { .. } => {
                 let announcer = &mut topic.announcer;
+                // Entries of which none has answered by now are no crowd.
+                let crowd = if doubted && alone { 0 } else { crowd };
                 announcer.start(query, crowd, now.mono, rng, &self.config)
             }
             _ => Err(SkipReason::NoDht),
@@ -189,7 +200,10 @@ impl Core {
                 self.put(id, query, now, rng);
             }
             Err(reason) => {
-                if reason != SkipReason::NoDht {
+                let doubt = reason == SkipReason::Crowded && alone;
+                if doubt {
+                    topic.announcer.doubt(now.mono);
+                } else if reason != SkipReason::NoDht {
                     topic
                         .announcer
                         .plan_next(self.me.endpoint, KNOWN_MEMBERS, now, &self.config);
