@@ -33,6 +33,15 @@ const NODES: u8 = 10;
 const MADE_UP: u8 = 64;
 /// The host that their records name.
 const VICTIM: Ipv4Addr = Ipv4Addr::new(11, 200, 0, 1);
+/// Packets of a dial that nobody answers: QUIC tries again after 0.3, 0.6, 1.2, 2.4 s, with two each.
+const PER_DIAL: u64 = 10;
+/// Dials of the victim by one node of a swarm: a newcomer dials five peers, and two more may run
+/// beside.
+const SWARM_DIALS: u64 = 7;
+/// Dials of the victim by one lonely node in the time it is watched, and in what the attack takes
+/// before. Two run at once, so two may end each time that the host is free: after the first seven
+/// it rests for 1, 2, 4 ... 60 s.
+const LONELY_DIALS: u64 = SWARM_DIALS + 2 * 7;
 /// How long the victim is watched.
 const WATCHED: Duration = Duration::from_secs(60);
 
@@ -153,6 +162,7 @@ async fn attack(swarm: bool, what: &str) -> (u64, u64) {
     }
     let mut packets = Vec::new();
     for _ in 0..6 {
+        // A span of real time is what this measures.
         sleep(WATCHED / 6).await;
         packets.push(counted().0);
     }
@@ -187,6 +197,10 @@ async fn lonely_nodes_are_sent_to_a_victim() {
     if in_network("lonely_nodes_are_sent_to_a_victim") {
         let (packets, _) = attack(false, "that are alone").await;
         assert!(packets > 0, "the attack has arrived");
+        assert!(
+            packets <= u64::from(NODES) * LONELY_DIALS * PER_DIAL,
+            "{packets}"
+        );
     }
 }
 
@@ -194,6 +208,10 @@ async fn lonely_nodes_are_sent_to_a_victim() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_swarm_is_sent_to_a_victim() {
     if in_network("a_swarm_is_sent_to_a_victim") {
-        attack(true, "of a swarm").await;
+        let (packets, _) = attack(true, "of a swarm").await;
+        assert!(
+            packets <= u64::from(NODES) * SWARM_DIALS * PER_DIAL,
+            "{packets}"
+        );
     }
 }

@@ -13,6 +13,7 @@ use kukuri_discovery::{Config, Deps, Mainline};
 
 mod namespace;
 
+#[allow(unused_imports, reason = "each test binary uses a part of it")]
 pub use namespace::in_namespace;
 
 /// A free port of the loopback network.
