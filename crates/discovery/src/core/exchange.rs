@@ -219,8 +219,9 @@ impl Exchange {
         let known = self.hosts.get(&(topic, host));
         let failures = known.map_or(0, |rest| rest.failures) + 1;
         let mut until = known.map_or(now, |rest| rest.until);
-        let rounds = failures / self.per_host.max(1) as u32;
-        if rounds > 0 && failures % self.per_host.max(1) as u32 == 0 {
+        let round = self.per_host.max(1) as u32;
+        let rounds = failures / round;
+        if failures.is_multiple_of(round) {
             until = now + self.rest_after(rounds).min(LONGEST_HOST_REST);
         }
         keep(

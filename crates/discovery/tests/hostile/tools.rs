@@ -19,6 +19,9 @@ use crate::support::{Node, Start, config, in_namespace};
 
 /// The secret of the tests' topic.
 pub const SECRET: u8 = 7;
+/// Packets that one member may send to one host that never answers, in the three minutes that a
+/// test takes at most: 4 entries of 3 tries, and again after rests of 60 and 120 s.
+pub const PER_HOST: u64 = 3 * 4 * 3;
 /// Longest wait for anything.
 const DEADLINE: Duration = Duration::from_secs(400);
 /// Some time at the start of an epoch.
