@@ -57,14 +57,16 @@ pub struct Config {
     /// minute in all, the plan's limit.
     pub reannounce_per_member_s: u64,
 
-    /// Hellos under way at once. 16: enough to ask a whole small topic in one round trip.
+    /// Hellos at once that wait for the reply to their first try. 16: enough to ask a whole small
+    /// topic in one round trip.
     pub hello_in_flight: usize,
     /// Hellos for the entries of one look-up. 64: an attacker's entries can't make a node scan.
     pub hellos_per_lookup: usize,
     /// Hellos for the entries of one look-up of a node that has neighbors: it only looks for a part
     /// of the swarm that it has never met.
     pub hellos_with_neighbors: usize,
-    /// Hellos to one IP address in one look-up, loopback excepted.
+    /// Hellos to one IP address in one look-up, and under way at once for one topic; after as many
+    /// in a row that were not answered the host rests. Loopback excepted.
     pub hellos_per_ip: usize,
     /// Hellos to one /24 in one look-up, loopback excepted.
     pub hellos_per_subnet: usize,

@@ -339,7 +339,7 @@ fn the_public_ip_address_is_the_last_one_of_the_own_record() {
     assert_eq!(published(&a), [own], "the endpoint's port is not known");
     a.feed(Input::EndpointPort(Some(4433)));
     assert_eq!(published(&a), [own, ([9, 9, 9, 9], 4433).into()]);
-    let record = a.core.topics[&TOPIC].record().unwrap();
+    let record = a.core.topics[&TOPIC].own.bytes().unwrap();
     let read = a.core.topics[&TOPIC].read_record(record, a.unix()).unwrap();
     assert_eq!(read.peer.direct, published(&a), "it is signed anew");
     for nowhere in [
