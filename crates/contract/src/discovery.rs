@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use crate::board::{BoardResult, PageDrop};
 use crate::event::Event;
 use crate::ids::{EndpointId, TopicId};
 use crate::peer::{EndpointAddr, Source};
@@ -229,7 +230,7 @@ pub enum SkipReason {
     Budget,
     /// Enough others are announced; a newcomer adds itself only with a small probability.
     Crowded,
-    /// No DHT node runs here.
+    /// No DHT node runs here, or the rendezvous is turned off.
     NoDht,
 }
 
@@ -432,6 +433,31 @@ pub enum DiscoveryEvent {
     Dropped {
         /// Why.
         reason: HelloDrop,
+    },
+    /// Slots of the board were read.
+    BoardRead {
+        /// The topic.
+        topic: TopicId,
+        /// Different pages that could be read.
+        pages: u32,
+        /// Verified records on them, each endpoint once.
+        records: u32,
+        /// From the first to the last slot.
+        took: Duration,
+    },
+    /// A write of the board ended.
+    BoardWritten {
+        /// The topic.
+        topic: TopicId,
+        /// How.
+        result: BoardResult,
+        /// Retries and reading back included.
+        took: Duration,
+    },
+    /// A page of the board, or a record on it, was not used.
+    PageDropped {
+        /// Why.
+        reason: PageDrop,
     },
     /// A beacon must be broadcast in the topic's swarm.
     BeaconDue {

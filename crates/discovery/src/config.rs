@@ -53,6 +53,9 @@ pub struct Config {
     /// minute in all, the plan's limit.
     pub reannounce_per_member_s: u64,
 
+    /// Slots of the board that are read at once. 8: one epoch; each costs some twenty packets.
+    pub board_reads_in_flight: usize,
+
     /// Hellos under way at once. 16: enough to ask a whole small topic in one round trip.
     pub hello_in_flight: usize,
     /// Hellos for the entries of one look-up. 64: an attacker's entries can't make a node scan.
@@ -101,6 +104,7 @@ impl Default for Config {
             announce_timeout_ms: 5_000,
             reannounce_s: 300,
             reannounce_per_member_s: 6,
+            board_reads_in_flight: 8,
             hello_in_flight: 16,
             hellos_per_lookup: 64,
             hellos_with_neighbors: 8,
@@ -143,6 +147,16 @@ pub struct Sources {
     pub lan: bool,
     /// BEP5 rendezvous on the Mainline DHT, with the hello exchange.
     pub rendezvous: bool,
+    /// BEP44 board on the Mainline DHT: records for nodes that no hello reaches. Without the
+    /// rendezvous it is read and written by all.
+    pub board: bool,
+}
+
+impl Sources {
+    /// Whether a DHT node is needed.
+    pub fn need_dht(&self) -> bool {
+        self.rendezvous || self.board
+    }
 }
 
 impl Default for Sources {
@@ -152,6 +166,7 @@ impl Default for Sources {
             statics: true,
             lan: false,
             rendezvous: true,
+            board: true,
         }
     }
 }

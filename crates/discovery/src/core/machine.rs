@@ -1,9 +1,10 @@
 //! The parts tied together: `handle(input, now) -> effects`.
 //!
 //! This file has the inputs and the clockwork; `seek.rs` has what goes to the DHT (look-ups and
-//! announcements), `greet.rs` what goes over the hello socket, `sight.rs` what comes without the
+//! announcements), `board.rs` what is on it for all to read, `greet.rs` what goes over the hello socket, `sight.rs` what comes without the
 //! DHT.
 
+mod board;
 mod greet;
 mod seek;
 mod sight;
@@ -25,11 +26,13 @@ use super::guard::{RateLimit, ReplayCache};
 use super::lookup::Lookup;
 use super::nearby::{Instance, Seen, Tag};
 use super::patience::Patience;
+use super::port::Port;
 use super::record::{FRESH_MS, finish};
 use super::topic::Topic;
 use super::verdict::{Clocks, Replies};
 use super::{DhtState, Effect, Entropy, Input, Me, Now, QueryId};
 use crate::config::Config;
+use board::Page;
 
 /// Opened packets that are remembered: 15 min either way at several a second.
 const REPLAY_CAPACITY: usize = 8192;
@@ -69,6 +72,9 @@ pub struct Core {
     dht: DhtState,
     topics: BTreeMap<TopicId, Topic>,
     lookups: BTreeMap<QueryId, Lookup>,
+    /// Pages of the board that are being read.
+    pages: BTreeMap<QueryId, Page>,
+    port: Port,
     exchange: Exchange,
     replays: ReplayCache,
     bad_packets: RateLimit<IpAddr>,
@@ -104,13 +110,15 @@ impl Core {
             policy,
             me,
             address: None,
-            dht: if config.sources.rendezvous {
+            dht: if config.sources.need_dht() {
                 DhtState::Starting
             } else {
                 DhtState::Off
             },
             topics: BTreeMap::new(),
             lookups: BTreeMap::new(),
+            pages: BTreeMap::new(),
+            port: Port::default(),
             replays: ReplayCache::new(Duration::from_millis(2 * FRESH_MS), REPLAY_CAPACITY),
             bad_packets: RateLimit::new(BAD_PER_IP, RATE_WINDOW, RATE_KEYS),
             suspects: RateLimit::new(SUSPECTS, RATE_WINDOW, 1),
@@ -186,6 +194,9 @@ impl Core {
             Input::Entries(query, entries) => self.entries(query, &entries, now),
             Input::LookupEnded(query) => self.lookup_ended(query, now, rng),
             Input::AnnounceTryEnded(query, result) => self.try_ended(query, result, now, rng),
+            Input::PageSeen(query, value, seq) => self.page_seen(query, &value, seq, now),
+            Input::PageReadEnded(query) => self.page_read_ended(query, now, rng),
+            Input::PageWritten(query, result) => self.page_written(query, result, now),
             Input::Datagram(from, packet) => self.datagram(from, &packet, now, rng),
             Input::AnnounceNow(topic, ticket) => match self.topics.contains_key(&topic) {
                 true => self.announce(topic, Some(ticket), now, rng),
@@ -210,11 +221,12 @@ impl Core {
         const AT_LATEST: Duration = Duration::from_secs(10);
         let topics = self.topics.values().flat_map(|topic| {
             let verdict = topic.alone_since.filter(|_| topic.verdict.is_none());
-            let lookup = topic.next_lookup.filter(|_| self.dht_is_up());
+            let lookup = topic.next_lookup.filter(|_| self.rendezvous_is_up());
             let announce = topic.announcer.next_wake().filter(|_| self.dht_is_up());
             let verdict = verdict.map(|since| since + self.first_contact());
             let given = topic.given.next_wake();
-            [lookup, announce, verdict, given, self.probe_due(topic)]
+            let board = self.board_due(topic, now);
+            [lookup, announce, verdict, given, board, self.probe_due(topic)]
         });
         let show = self.show_due.then_some(self.next_show);
         let patience = self.patience_due();
@@ -243,6 +255,7 @@ impl Core {
             self.answer_lookup(lookup.tickets, stats);
         }
         self.exchange.forget(id);
+        self.pages.retain(|_, page| !page.is_of(id));
     }
 
     fn neighbors(&mut self, id: TopicId, neighbors: &[EndpointId], now: Now) {
@@ -277,6 +290,7 @@ impl Core {
         self.lose_patience(now);
         self.start_due_lookups(now);
         self.start_due_announcements(now, rng);
+        self.drive_board(now, rng);
         self.resend_hellos(now, rng);
         self.send_hellos(now, rng);
         self.lookups.retain(|_, lookup| !lookup.finished());

@@ -6,14 +6,16 @@
 //!
 //! Read top-down: [`machine`] ties the parts together. [`topic`] is what is known of one topic,
 //! [`given`] its peers that need no looking; [`nearby`] is what other sources show and see;
+//! [`board`] reads and writes records on the DHT itself, on the pages of [`page`];
 //! [`lookup`] picks the entries of one query that get a hello; [`exchange`] has the hellos under
 //! way; [`announce`] is the schedule and budget of writes; [`patience`] how long a DHT node is waited for;
-//! [`verdict`] says what came of it all.
-//! [`record`] and [`hello`] are the wire formats of `docs/PROTOCOL.md`.
+//! [`port`] whether others reach the hello port; [`verdict`] says what came of it all.
+//! [`record`], [`hello`] and [`page`] are the wire formats of `docs/PROTOCOL.md`.
 
 pub mod address;
 pub mod announce;
 pub mod backoff;
+pub mod board;
 pub mod exchange;
 pub mod given;
 pub mod guard;
@@ -21,7 +23,9 @@ pub mod hello;
 pub mod lookup;
 pub mod machine;
 pub mod nearby;
+pub mod page;
 pub mod patience;
+pub mod port;
 pub mod record;
 #[cfg(test)]
 pub mod testing;
@@ -33,11 +37,12 @@ use std::time::Duration;
 
 use kukuri_contract::{
     AnnounceError, AnnounceResult, Announced, DiscoveryEvent, EndpointAddr, EndpointId, Epoch,
-    EpochKeys, InfoHash, LookupStats, Signature, Source, TopicId, UnixMillis,
+    EpochKeys, InfoHash, KeyBytes, LookupStats, Signature, Source, TopicId, UnixMillis,
 };
 
 pub use machine::Core;
 
+use board::write::PutResult;
 use nearby::{Beacon, Instance, Sighting};
 
 /// The time as the shell tells it.
@@ -153,6 +158,12 @@ pub enum Input {
     LookupEnded(QueryId),
     /// A try of an announcement has ended.
     AnnounceTryEnded(QueryId, AnnounceResult),
+    /// A storing node has returned this value of a page, with its sequence number.
+    PageSeen(QueryId, Vec<u8>, i64),
+    /// A read of a page has ended.
+    PageReadEnded(QueryId),
+    /// A put of a page has ended.
+    PageWritten(QueryId, PutResult),
     /// A datagram came in at the hello socket.
     Datagram(SocketAddrV4, Vec<u8>),
     /// Announce now.
@@ -181,6 +192,21 @@ pub enum Effect {
     StartLookup(QueryId, InfoHash),
     /// Announce the hello port under an infohash.
     StartAnnounce(QueryId, InfoHash),
+    /// Ask the DHT for all values of a page.
+    ReadPage(QueryId, PageAt),
+    /// Put a page.
+    WritePage {
+        /// Names the put.
+        query: QueryId,
+        /// Where.
+        at: PageAt,
+        /// The value.
+        page: Vec<u8>,
+        /// Its sequence number.
+        seq: i64,
+        /// The number of the value that it may replace (BEP44 `cas`).
+        cas: i64,
+    },
     /// Count how many DHT nodes answer, as [`Input::DhtReplies`].
     ProbeDht,
     /// Put another DHT node in the place of this one, which waits for replies so long.
@@ -195,6 +221,15 @@ pub enum Effect {
     AnswerAnnounce(Ticket, Result<Announced, AnnounceError>),
     /// Answer a request.
     AnswerLookup(Ticket, LookupStats),
+}
+
+/// Where a page of the board is: a mutable item of BEP44.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PageAt {
+    /// Seed of the Ed25519 key.
+    pub key: KeyBytes,
+    /// The salt.
+    pub salt: [u8; 16],
 }
 
 /// Who this node is: what the core must know of itself.

@@ -91,6 +91,7 @@ impl Core {
             record: record.to_vec(),
         };
         let packet = request.seal(keys, rng.nonce());
+        self.port.sent(to, now.mono);
         self.out.push(Effect::Send(to, packet));
         self.out.push(Effect::Emit(DiscoveryEvent::HelloSent));
     }
@@ -101,7 +102,12 @@ impl Core {
                 Late::Again(hello) => {
                     self.send_hello(hello.topic, hello.epoch, hello.to, hello.id, now, rng);
                 }
-                Late::GaveUp(_) => self.drop_counted(HelloDrop::NoAnswer),
+                Late::GaveUp(hello) => {
+                    if let Some(topic) = self.topics.get_mut(&hello.topic) {
+                        topic.board.flood.silent();
+                    }
+                    self.drop_counted(HelloDrop::NoAnswer);
+                }
             }
         }
     }
@@ -173,6 +179,7 @@ impl Core {
             return Err(HelloDrop::RateLimited);
         }
         self.clocks.heard(asker, request.time, now.unix);
+        self.port.heard(from, now.mono);
         // The asker's hello socket is where the packet came from: no need to ask it in turn.
         self.exchange.met(id, from, now.mono);
         self.learn(id, record, Source::Inbound, Some(from), now);
@@ -191,6 +198,7 @@ impl Core {
             members: topic.members_for(asker, now.unix),
         };
         let packet = reply.seal(&keys, rng.nonce());
+        self.port.sent(from, now.mono);
         self.out.push(Effect::Send(from, packet));
         self.out.push(Effect::Emit(DiscoveryEvent::HelloServed));
         Ok(())
@@ -226,6 +234,9 @@ impl Core {
         let after = now.mono - first_sent;
         let event = DiscoveryEvent::HelloAnswered { after };
         self.out.push(Effect::Emit(event));
+        if let Some(topic) = self.topics.get_mut(&topic) {
+            topic.board.flood.answered();
+        }
         self.learn(topic, record, source, Some(from), now);
         for member in &reply.members {
             match self.read_record(topic, member, now) {
@@ -256,7 +267,7 @@ impl Core {
     }
 
     /// Takes in a verified record and tells the listeners whom it names.
-    fn learn(
+    pub(super) fn learn(
         &mut self,
         id: TopicId,
         record: Record,

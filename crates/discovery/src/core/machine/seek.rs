@@ -26,8 +26,20 @@ fn is_filled(dht: DhtState) -> bool {
 }
 
 impl Core {
+    /// The DHT, as far as the rendezvous is concerned.
+    fn rendezvous(&self) -> DhtState {
+        match self.config.sources.rendezvous {
+            true => self.dht,
+            false => DhtState::Off,
+        }
+    }
+
+    pub(super) fn rendezvous_is_up(&self) -> bool {
+        matches!(self.rendezvous(), DhtState::Up { .. })
+    }
+
     pub(super) fn start_due_lookups(&mut self, now: Now) {
-        if !self.dht_is_up() {
+        if !self.rendezvous_is_up() {
             return;
         }
         let due = |topic: &Topic| topic.next_lookup.is_some_and(|at| at <= now.mono);
@@ -40,7 +52,7 @@ impl Core {
     /// Starts a look-up in every epoch that is read now. One that runs already is not repeated:
     /// the DHT node would start nothing new either. What can't start yet stays due.
     pub(super) fn look(&mut self, id: TopicId, ticket: Option<Ticket>, now: Now) {
-        let dht = self.dht;
+        let dht = self.rendezvous();
         let Some(topic) = self.topics.get_mut(&id) else {
             self.answer_lookup(ticket.into_iter().collect(), NOTHING);
             return;
@@ -120,6 +132,7 @@ impl Core {
         let all_ended = !of_topic.any(Lookup::running);
         if let Some(topic) = self.topics.get_mut(&id) {
             topic.evidence.lookups += 1;
+            topic.board.flood.looked_up(stats.entries, now.mono);
             topic.announcer.hurry_first(now.mono);
             if all_ended && topic.next_lookup.is_none() {
                 topic.plan_lookup(now.mono, rng, &self.config);
@@ -133,9 +146,14 @@ impl Core {
         }
         let mut due = Vec::new();
         let mut retries = Vec::new();
+        let mut on_board = Vec::new();
+        let proven = self.hello_is_proven(now);
         for (id, topic) in &mut self.topics {
             if topic.announcer.is_due(now.mono) {
-                due.push(*id);
+                match topic.board.has_turn(topic.neighbors, proven, self.config.sources) {
+                    true => on_board.push(*id),
+                    false => due.push(*id),
+                }
             }
             retries.extend(
                 topic
@@ -147,8 +165,20 @@ impl Core {
         for id in due {
             self.announce(id, None, now, rng);
         }
+        for id in on_board {
+            self.plan_announcement(id, now);
+            self.board_turn(id, now);
+        }
         for (id, query) in retries {
             self.put(id, query, now, rng);
+        }
+    }
+
+    fn plan_announcement(&mut self, id: TopicId, now: Now) {
+        if let Some(topic) = self.topics.get_mut(&id) {
+            topic
+                .announcer
+                .plan_next(self.me.endpoint, KNOWN_MEMBERS, now, &self.config);
         }
     }
 
@@ -162,7 +192,7 @@ impl Core {
     ) {
         let query = self.new_query();
         let crowd = self.entries_seen(id);
-        let dht = self.dht;
+        let dht = self.rendezvous();
         let Some(topic) = self.topics.get_mut(&id) else {
             return;
         };
@@ -252,6 +282,7 @@ impl Core {
             took,
         };
         self.out.push(Effect::Emit(event));
+        self.board_turn(id, now);
         // Whoever announced at the same time is visible now.
         if stored {
             self.look(id, None, now);
@@ -353,6 +384,7 @@ impl Core {
     /// A look-up with an empty table finds next to nothing: lonely topics look again.
     fn look_with_a_filled_table(&mut self, now: Now) {
         for topic in self.topics.values_mut() {
+            topic.board.hurry_read(now.mono);
             if topic.alone_since.is_some() && topic.next_lookup.is_some() {
                 topic.next_lookup = Some(now.mono);
             }
