@@ -440,7 +440,7 @@ pub enum DiscoveryEvent {
         topic: TopicId,
         /// Different pages that could be read.
         pages: u32,
-        /// Verified records on them, each endpoint once.
+        /// Endpoints with a verified record on them, this one not counted.
         records: u32,
         /// From the first to the last slot.
         took: Duration,

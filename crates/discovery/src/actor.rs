@@ -78,10 +78,7 @@ impl Factory for Mainline {
             ("reannounce_s", config.reannounce_s),
             ("hello_timeout_ms", config.hello_timeout_ms),
             ("hello_tries", config.hello_tries.into()),
-            (
-                "board_reads_in_flight",
-                config.board_reads_in_flight as u64,
-            ),
+            ("board_reads_in_flight", config.board_reads_in_flight as u64),
             ("hello_in_flight", config.hello_in_flight as u64),
             ("max_topics", config.max_topics as u64),
         ];

@@ -187,9 +187,7 @@ impl DhtNode {
         let (put, ()) = tokio::join!(biased; timeout(self.announce_timeout, put), ring);
         match put {
             Ok(Ok(_)) => PutResult::Stored,
-            Ok(Err(PutMutableError::Query(PutQueryError::Timeout))) | Err(_) => {
-                PutResult::TimedOut
-            }
+            Ok(Err(PutMutableError::Query(PutQueryError::Timeout))) | Err(_) => PutResult::TimedOut,
             Ok(Err(PutMutableError::Concurrency(_))) => PutResult::Refused,
             Ok(Err(PutMutableError::Query(error))) => {
                 tracing::debug!(%error, "no page was put");

@@ -11,7 +11,7 @@ use kukuri_identity::core::{derive::TopicKey, keys::Keys};
 use kukuri_identity::format_secret;
 use serde_json::{Value, json};
 
-use crate::{bad, hex, repair};
+use crate::{bad, hex, page, repair};
 
 pub const EPOCH: Epoch = Epoch(2_966_667);
 /// The middle of [`EPOCH`].
@@ -38,6 +38,9 @@ pub fn file() -> Value {
         "repair": repair::good(),
         "repair_bad": repair::bad(),
         "lan_tags": lan_tags(),
+        "slots": page::slots(),
+        "pages": page::good(),
+        "pages_bad": page::bad(),
         "links": links(),
     })
 }

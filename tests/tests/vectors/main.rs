@@ -13,6 +13,7 @@
 
 mod bad;
 mod computed;
+mod page;
 mod repair;
 
 use std::fmt::Debug;

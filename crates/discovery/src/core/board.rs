@@ -16,9 +16,9 @@ use std::time::Duration;
 
 use kukuri_contract::{BoardResult, EndpointId};
 
-use super::Entropy;
 use super::backoff::Backoff;
 use super::page::Place;
+use super::{Entropy, Now};
 use crate::config::{Config, Sources};
 use flood::Flood;
 use seen::Seen;
@@ -65,7 +65,7 @@ struct Round {
 pub struct RoundEnd {
     /// Different pages that could be read.
     pub pages: u32,
-    /// Endpoints on them.
+    /// Endpoints on them, this node not counted.
     pub records: u32,
     /// Since its start.
     pub took: Duration,
@@ -142,14 +142,16 @@ impl Board {
         &mut self,
         at: Place,
         seen: &Seen,
-        leads_on: bool,
-        now: Duration,
+        me: EndpointId,
+        now: Now,
     ) -> Option<RoundEnd> {
         let round = self.round.as_mut()?;
         round.running = round.running.saturating_sub(1);
         round.pages += seen.pages();
-        round.found.extend(seen.records.keys());
-        if leads_on {
+        round
+            .found
+            .extend(seen.records.keys().filter(|id| **id != me));
+        if seen.leads_on(now.unix) {
             round.waiting.extend(at.next_level());
         }
         if round.running > 0 || !round.waiting.is_empty() {
@@ -158,7 +160,7 @@ impl Board {
         let end = RoundEnd {
             pages: round.pages,
             records: round.found.len() as u32,
-            took: now.saturating_sub(round.started),
+            took: now.mono.saturating_sub(round.started),
         };
         self.round = None;
         Some(end)
@@ -225,4 +227,3 @@ impl Board {
         wakes.into_iter().flatten().min()
     }
 }
-

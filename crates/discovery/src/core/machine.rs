@@ -226,7 +226,14 @@ impl Core {
             let verdict = verdict.map(|since| since + self.first_contact());
             let given = topic.given.next_wake();
             let board = self.board_due(topic, now);
-            [lookup, announce, verdict, given, board, self.probe_due(topic)]
+            [
+                lookup,
+                announce,
+                verdict,
+                given,
+                board,
+                self.probe_due(topic),
+            ]
         });
         let show = self.show_due.then_some(self.next_show);
         let patience = self.patience_due();

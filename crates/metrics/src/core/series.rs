@@ -4,9 +4,9 @@
 //! known starts at 0, so that a rate over it is right from the first event on.
 
 use kukuri_contract::{
-    AnnounceResult, AskDrop, BoardResult, DialResult, DiscoveryPort, GossipPort, HelloDrop, IdentityPort,
-    MetricsPort, PageDrop, PostDrop, RepairResult, RestartReason, SecretStoreKind, SkipReason, Source,
-    StorePort, Verdict,
+    AnnounceResult, AskDrop, BoardResult, DialResult, DiscoveryPort, GossipPort, HelloDrop,
+    IdentityPort, MetricsPort, PageDrop, PostDrop, RepairResult, RestartReason, SecretStoreKind,
+    SkipReason, Source, StorePort, Verdict,
 };
 
 /// One series, or one for each combination of its labels' values.

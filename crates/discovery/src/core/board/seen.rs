@@ -153,7 +153,10 @@ impl Seen {
     pub fn is_full(&self, own: &Record, now: UnixMillis) -> bool {
         let others = self.others(own.peer.id, now).into_iter();
         let fresher = others.filter(|r| r.issued_at > own.issued_at);
-        let records: Vec<_> = fresher.map(|r| &r.bytes[..]).chain([&own.bytes[..]]).collect();
+        let records: Vec<_> = fresher
+            .map(|r| &r.bytes[..])
+            .chain([&own.bytes[..]])
+            .collect();
         fitting(records.iter().copied()) < records.len()
     }
 }

@@ -53,7 +53,7 @@ impl Core {
 
     /// When the board of a topic has something to do.
     pub(super) fn board_due(&self, topic: &Topic, now: Now) -> Option<Duration> {
-        let ready = self.has_dht_nodes() && is_ready(topic, now);
+        let ready = self.config.sources.board && self.has_dht_nodes() && is_ready(topic, now);
         topic.board.next_wake().filter(|_| ready)
     }
 
@@ -214,8 +214,7 @@ impl Core {
         let Some(topic) = self.topics.get_mut(&at.topic) else {
             return;
         };
-        let leads_on = seen.leads_on(now.unix);
-        let Some(end) = topic.board.place_ended(at, &seen, leads_on, now.mono) else {
+        let Some(end) = topic.board.place_ended(at, &seen, self.me.endpoint, now) else {
             return;
         };
         topic.board.plan_read(now.mono, rng, &self.config);
@@ -320,7 +319,9 @@ impl Core {
         let Some(mut writing) = topic.board.writing.take() else {
             return;
         };
-        let own = topic.record().map(|bytes| topic.read_record(bytes, now.unix));
+        let own = topic
+            .record()
+            .map(|bytes| topic.read_record(bytes, now.unix));
         let next = match (own, topic.keys(writing.at.epoch)) {
             (Some(Ok(own)), Some(keys)) => {
                 let pen = Pen {

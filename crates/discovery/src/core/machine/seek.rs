@@ -150,7 +150,10 @@ impl Core {
         let proven = self.hello_is_proven(now);
         for (id, topic) in &mut self.topics {
             if topic.announcer.is_due(now.mono) {
-                match topic.board.has_turn(topic.neighbors, proven, self.config.sources) {
+                match topic
+                    .board
+                    .has_turn(topic.neighbors, proven, self.config.sources)
+                {
                     true => on_board.push(*id),
                     false => due.push(*id),
                 }

@@ -38,6 +38,7 @@ pub struct Node {
     clock_offset_ms: i64,
     pub events: Vec<(Duration, DiscoveryEvent)>,
     pub reads: usize,
+    pub ticks: usize,
     pub announces: usize,
     /// Number and value of each put.
     pub puts: Vec<(i64, Vec<u8>)>,
@@ -74,6 +75,8 @@ pub struct World {
     stored: Vec<HashMap<Slot, (i64, Vec<u8>)>>,
     /// The first of them answer "ok" and store nothing.
     pub liars: usize,
+    /// The first of them take no notice of `cas`.
+    pub careless: usize,
     /// Percent of requests and of replies that are lost, each.
     pub loss: u64,
     /// Answers to a put that have come in: acknowledged, refused, of how many.
@@ -94,6 +97,7 @@ impl World {
             rules,
             stored: vec![HashMap::new(); STORING],
             liars: 0,
+            careless: 0,
             loss: 0,
             acks: HashMap::new(),
             last: 0,
@@ -119,6 +123,7 @@ impl World {
             clock_offset_ms: offset_ms,
             events: Vec::new(),
             reads: 0,
+            ticks: 0,
             announces: 0,
             puts: Vec::new(),
             is_blocked: false,
@@ -148,6 +153,7 @@ impl World {
 
     pub fn feed(&mut self, at: usize, input: Input) {
         let node = &mut self.nodes[at];
+        node.ticks += usize::from(matches!(input, Input::Tick));
         let unix = NOW.0 as i64 + self.now.as_millis() as i64 + node.clock_offset_ms;
         let now = Now {
             mono: self.now,
@@ -273,7 +279,8 @@ impl World {
 
     fn store(&mut self, at: usize, node: usize, put: Put) {
         let held = self.stored[node].get(&put.slot).map(|(seq, _)| *seq);
-        let refused = held.is_some_and(|held| held != put.cas || put.seq < held);
+        let checks = node >= self.careless;
+        let refused = held.is_some_and(|held| (checks && held != put.cas) || put.seq < held);
         let lost = self.lost();
         let acks = self.acks.entry((at, put.query)).or_default();
         match refused {

@@ -32,7 +32,11 @@ fn page_at(epoch: Epoch, slot: u8, level: u8) -> (Place, PageAt) {
 /// what it cost.
 fn recall(world: &mut World, writers: u8) -> usize {
     let nodes: Vec<_> = (1..=writers).map(|n| world.add(n)).collect();
-    nodes.iter().for_each(|at| world.join(*at));
+    for at in &nodes {
+        world.join(*at);
+        // It writes, and looks for nobody.
+        world.feed(*at, Input::Neighbors(TOPIC, vec![peer(200).id]));
+    }
     world.run_until(20 * S);
     let reader = world.add(200);
     world.join(reader);
@@ -49,11 +53,12 @@ fn recall(world: &mut World, writers: u8) -> usize {
         matches!(e, DiscoveryEvent::BoardWritten { .. }).then_some(at.as_millis())
     });
     println!(
-        "{:?}: {writers} writers, loss {} %, liars {}: a reader finds {found}, the first after \
+        "{:?}: {writers} writers, loss {} %, liars {}, careless {}: a reader finds {found}, the first after \
          {first:?} ms; {} of {} stored, {:.1} puts each, settled after {:?} ms",
         world.rules,
         world.loss,
         world.liars,
+        world.careless,
         stored.count(),
         results.len(),
         puts as f64 / f64::from(writers),
@@ -81,6 +86,19 @@ fn loss_and_storing_nodes_that_lie_cost_nobody() {
             (world.loss, world.liars) = (loss, liars);
             let found = recall(&mut world, 20);
             assert!(found >= 20, "{found}");
+        }
+    }
+}
+
+/// Storing nodes that take no notice of `cas`: only reading back is left where all are such.
+#[test]
+fn storing_nodes_without_cas_cost_few() {
+    for rules in BOTH {
+        for (seed, careless) in [(1, 5), (2, 10), (3, 20), (4, 20)] {
+            let mut world = World::new(seed, rules);
+            world.careless = careless;
+            let found = recall(&mut world, 20);
+            assert!(found >= if careless < 20 { 20 } else { 10 }, "{found}");
         }
     }
 }
@@ -128,7 +146,10 @@ fn clocks_ten_minutes_apart_share_a_slot() {
 fn sequence_numbers_only_grow() {
     let mut world = World::new(1, Rules::Lenient);
     let nodes: Vec<_> = (1..=20).map(|n| world.add(n)).collect();
-    nodes.iter().for_each(|at| world.join(*at));
+    for at in &nodes {
+        world.join(*at);
+        world.feed(*at, Input::Neighbors(TOPIC, vec![peer(200).id]));
+    }
     world.run_until(1200 * S);
     for node in &world.nodes {
         let mut pages = HashMap::new();
@@ -149,7 +170,10 @@ fn who_is_behind_a_firewall_is_found_on_the_board() {
     world.nodes[hidden].is_blocked = true;
     world.join(hidden);
     world.run_until(3 * S);
-    assert!(world.nodes[hidden].puts.is_empty(), "a hello may still come");
+    assert!(
+        world.nodes[hidden].puts.is_empty(),
+        "a hello may still come"
+    );
     world.run_until(60 * S);
     assert_eq!(world.nodes[hidden].results(), [BoardResult::Stored]);
     let other = world.add_with(2, 0, |_| {});
@@ -157,9 +181,19 @@ fn who_is_behind_a_firewall_is_found_on_the_board() {
     world.join(other);
     world.run_until(62 * S);
     assert_eq!(world.nodes[other].found(), [peer(1).id].into());
-    let (at, _) = &world.nodes[other].events.iter().find(|(_, e)| {
-        matches!(e, DiscoveryEvent::PeerFound { source: Source::Board, .. })
-    }).unwrap();
+    let (at, _) = &world.nodes[other]
+        .events
+        .iter()
+        .find(|(_, e)| {
+            matches!(
+                e,
+                DiscoveryEvent::PeerFound {
+                    source: Source::Board,
+                    ..
+                }
+            )
+        })
+        .unwrap();
     assert!(*at > 60 * S + 400 * MS, "the rendezvous comes first");
 }
 
@@ -179,13 +213,13 @@ fn whom_hellos_reach_writes_nothing_unless_it_has_a_relay() {
         world.feed(early, Input::Neighbors(TOPIC, vec![peer(2).id]));
         world.feed(late, Input::Neighbors(TOPIC, vec![peer(1).id]));
         let reads = world.nodes[early].reads;
-        world.run_until(2000 * S);
+        world.run_until(1500 * S);
         let node = &world.nodes[early];
         assert_eq!(!node.puts.is_empty(), has_relay);
         if !has_relay {
             // One slot at each turn.
             let turns = node.announces;
-            assert!((4..=14).contains(&turns), "{turns}");
+            assert!((4..=10).contains(&turns), "{turns}");
             assert!((turns - 1..=turns).contains(&(node.reads - reads)));
         }
     }
@@ -205,7 +239,11 @@ fn an_unreached_node_announces_every_second_turn() {
     let writes = node.results().len();
     assert!(node.results().iter().all(|r| *r == BoardResult::Stored));
     assert!((8..=20).contains(&writes), "{writes}");
-    assert!(node.announces.abs_diff(writes / 2) <= 1, "{}", node.announces);
+    assert!(
+        node.announces.abs_diff(writes / 2) <= 1,
+        "{}",
+        node.announces
+    );
 }
 
 #[test]
@@ -218,7 +256,7 @@ fn a_flooded_rendezvous_makes_reachable_nodes_write() {
     world.join(b);
     world.run_until(10 * S);
     assert!(world.nodes[a].puts.is_empty(), "it is reached");
-    let false_entry = |n| SocketAddrV4::new([127, 0, 0, 1].into(), 30_000 + n);
+    let false_entry = |n: u16| SocketAddrV4::new([127, 0, 0, 1].into(), 30_000 + n);
     for entries in world.entries.values_mut() {
         *entries = (0..500).map(false_entry).collect();
     }
@@ -297,7 +335,11 @@ fn a_bad_record_is_dropped_alone_and_the_newest_of_an_endpoint_wins() {
     world.run_until(2 * S);
     let node = &world.nodes[reader];
     assert_eq!(node.found(), [peer(3).id].into());
-    for reason in [PageDrop::BadSignature, PageDrop::StaleRecord, PageDrop::Version] {
+    for reason in [
+        PageDrop::BadSignature,
+        PageDrop::StaleRecord,
+        PageDrop::Version,
+    ] {
         assert!(node.page_drops(reason) > 0, "{reason:?}");
     }
     let addresses = node.events.iter().filter_map(|(_, event)| match event {
@@ -318,9 +360,8 @@ fn a_neighbor_ends_the_reading() {
     world.feed(at, Input::Neighbors(TOPIC, vec![peer(2).id]));
     world.run_until(20 * S);
     let read_events = |world: &World| {
-        let read = |(_, e): &&(Duration, DiscoveryEvent)| {
-            matches!(e, DiscoveryEvent::BoardRead { .. })
-        };
+        let read =
+            |(_, e): &&(Duration, DiscoveryEvent)| matches!(e, DiscoveryEvent::BoardRead { .. });
         world.nodes[at].events.iter().filter(read).count()
     };
     assert_eq!(read_events(&world), 0);
@@ -337,11 +378,14 @@ fn a_lonely_reader_pauses_ever_longer() {
     let at = world.add_with(1, 0, |_| {});
     world.join(at);
     world.run_until(600 * S);
-    let rounds = world.nodes[at].events.iter().filter(|(_, e)| {
-        matches!(e, DiscoveryEvent::BoardRead { .. })
-    });
+    let rounds = world.nodes[at]
+        .events
+        .iter()
+        .filter(|(_, e)| matches!(e, DiscoveryEvent::BoardRead { .. }));
     let rounds = rounds.count();
     assert!((15..=32).contains(&rounds), "{rounds}");
+    let ticks = world.nodes[at].ticks;
+    assert!(ticks < 1000, "it never spins: {ticks}");
 }
 
 #[test]
