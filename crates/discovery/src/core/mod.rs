@@ -8,14 +8,17 @@
 //! [`given`] its peers that need no looking; [`nearby`] is what other sources show and see;
 //! [`board`] reads and writes records on the DHT itself, on the pages of [`page`];
 //! [`lookup`] picks the entries of one query that get a hello; [`exchange`] has the hellos under
-//! way; [`announce`] is the schedule and budget of writes; [`patience`] how long a DHT node is waited for;
+//! way; [`announce`] is the schedule and budget of writes; [`swarm`] is what is known of the
+//! swarm as a whole: its [`root`], its [`crowd`], members to be [`remembered`]; [`patience`] how long a DHT node is waited for;
 //! [`port`] whether others reach the hello port; [`verdict`] says what came of it all.
-//! [`record`], [`hello`] and [`page`] are the wire formats of `docs/PROTOCOL.md`.
+//! [`record`], [`hello`], [`beacon`] and [`page`] are the wire formats of `docs/PROTOCOL.md`.
 
 pub mod address;
 pub mod announce;
 pub mod backoff;
+pub mod beacon;
 pub mod board;
+pub mod crowd;
 pub mod exchange;
 pub mod given;
 pub mod guard;
@@ -23,10 +26,14 @@ pub mod hello;
 pub mod lookup;
 pub mod machine;
 pub mod nearby;
+pub mod own;
 pub mod page;
 pub mod patience;
 pub mod port;
 pub mod record;
+pub mod remembered;
+pub mod root;
+pub mod swarm;
 #[cfg(test)]
 pub mod testing;
 pub mod topic;
@@ -106,6 +113,10 @@ pub enum DhtState {
 
 /// What happens to the core.
 #[derive(Debug)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "an input is moved once or twice, and keys come a few times in an epoch"
+)]
 pub enum Input {
     /// Start discovery of a topic, or add peers to a running one.
     Discover {
@@ -139,6 +150,10 @@ pub enum Input {
     NoKeys(TopicId, Epoch),
     /// [`Effect::SignRecord`] brought nothing; it may be asked for again.
     NotSigned(TopicId),
+    /// The signature that [`Effect::SignHeartbeat`] asked for.
+    Beat(TopicId, UnixMillis, Signature),
+    /// [`Effect::SignHeartbeat`] brought nothing.
+    NoBeat(TopicId),
     /// There is a DHT node here, or not.
     Dht(DhtState),
     /// What came of [`Effect::ProbeDht`].
@@ -188,6 +203,8 @@ pub enum Effect {
         /// The record without its signature.
         body: Vec<u8>,
     },
+    /// Ask identity to sign a heartbeat of this node.
+    SignHeartbeat(TopicId, UnixMillis),
     /// Ask the DHT who is under an infohash.
     StartLookup(QueryId, InfoHash),
     /// Announce the hello port under an infohash.

@@ -4,9 +4,9 @@
 //! known starts at 0, so that a rate over it is right from the first event on.
 
 use kukuri_contract::{
-    AnnounceResult, AskDrop, BoardResult, DialResult, DiscoveryPort, GossipPort, HelloDrop,
-    IdentityPort, MetricsPort, PageDrop, PostDrop, RepairResult, RestartReason, SecretStoreKind,
-    SkipReason, Source, StorePort, Verdict,
+    AnnounceResult, AskDrop, BeaconDrop, BoardResult, DialResult, DiscoveryPort, GossipPort,
+    HelloDrop, IdentityPort, MetricsPort, PageDrop, PostDrop, RepairResult, RestartReason,
+    SecretStoreKind, SkipReason, Source, StorePort, Verdict,
 };
 
 /// One series, or one for each combination of its labels' values.
@@ -89,6 +89,10 @@ const REASON_OF_SKIP: Label = Label {
 const REASON_OF_HELLO_DROP: Label = Label {
     name: "reason",
     values: || HelloDrop::ALL.map(HelloDrop::as_str).to_vec(),
+};
+const REASON_OF_BEACON_DROP: Label = Label {
+    name: "reason",
+    values: || BeaconDrop::ALL.map(BeaconDrop::as_str).to_vec(),
 };
 const REASON_OF_POST_DROP: Label = Label {
     name: "reason",
@@ -195,8 +199,6 @@ all_series! {
         "Hellos of members that this node answered.";
     DISCOVERY_DROPS = "kukuri_discovery_drops_total", Counter, &[REASON_OF_HELLO_DROP],
         "Datagrams, records and entries that were not used.";
-    BOARD_READS = "kukuri_discovery_board_reads_total", Counter, &[],
-        "Times that slots of the board were read, those of a write not counted.";
     BOARD_READ = "kukuri_discovery_board_read_seconds", Histogram(CONTACT), &[],
         "From the first to the last slot of the board that were read together.";
     BOARD_PAGES = "kukuri_discovery_board_pages_total", Counter, &[],
@@ -209,6 +211,16 @@ all_series! {
         "From the start of a write of the board to its end, retries and reading back included.";
     PAGE_DROPS = "kukuri_discovery_page_drops_total", Counter, &[REASON_OF_PAGE_DROP],
         "Pages of the board, and records on them, that were not used.";
+    MEMBERS = "kukuri_swarm_members", Gauge, &[],
+        "Members of the largest swarm that this node is in, itself included; beyond 64 an estimate.";
+    ROOT_CHANGES = "kukuri_swarm_root_changes_total", Counter, &[],
+        "Times that another member became the root of a swarm.";
+    BEACONS_SENT = "kukuri_swarm_beacons_sent_total", Counter, &[],
+        "Beacons broadcast, heartbeats of a root among them.";
+    BEACON_DROPS = "kukuri_swarm_beacon_drops_total", Counter, &[REASON_OF_BEACON_DROP],
+        "Beacons that were not used.";
+    PARTS_FOUND = "kukuri_swarm_parts_found_total", Counter, &[],
+        "Members of another part of a swarm that were found, to be dialed.";
     ROUTING_TABLE = "kukuri_dht_routing_table_nodes", Gauge, &[],
         "DHT nodes in the routing table.";
     DHT_SERVING = "kukuri_dht_serving", Gauge, &[],

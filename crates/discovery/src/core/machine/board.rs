@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use kukuri_contract::{BoardResult, DiscoveryEvent, Epoch, PageDrop, Source, TopicId};
 
-use super::super::board::FIRST_PAUSE;
 use super::super::board::seen::{Seen, Take};
 use super::super::board::write::{Next, Pen, PutResult, Writing};
 use super::super::page::{self, Place, SLOTS};
@@ -32,25 +31,6 @@ impl Page {
 }
 
 impl Core {
-    /// Whether others reach the hello port: an unasked hello came in lately.
-    pub(super) fn hello_is_proven(&self, now: Now) -> bool {
-        self.port.is_proven(now.mono)
-    }
-
-    /// A turn of the announcement is over, whatever came of it.
-    pub(super) fn board_turn(&mut self, id: TopicId, now: Now) {
-        let wait = match self.config.sources.rendezvous {
-            true => FIRST_PAUSE,
-            false => Duration::ZERO,
-        };
-        let relayed = self.has_relay();
-        if let Some(topic) = self.topics.get_mut(&id) {
-            let at_once = relayed || topic.board.flood.is_on();
-            let wait = if at_once { Duration::ZERO } else { wait };
-            topic.board.turn_over(wait, now.mono);
-        }
-    }
-
     /// When the board of a topic has something to do.
     pub(super) fn board_due(&self, topic: &Topic, now: Now) -> Option<Duration> {
         let ready = self.config.sources.board && self.has_dht_nodes() && is_ready(topic, now);
@@ -76,10 +56,6 @@ impl Core {
     /// There is nobody to ask with an empty routing table.
     fn has_dht_nodes(&self) -> bool {
         matches!(self.dht, DhtState::Up { routing_table: 1.. })
-    }
-
-    fn has_relay(&self) -> bool {
-        self.address.as_ref().is_some_and(|a| a.relay.is_some())
     }
 
     // --- reading ---
@@ -177,7 +153,7 @@ impl Core {
             return;
         };
         let opened = page::open(&at, keys, value);
-        let own = topic.record().map(<[u8]>::to_vec);
+        let own = topic.own.bytes().map(<[u8]>::to_vec);
         let mut records = Vec::new();
         let mut drops = Vec::new();
         match opened {
@@ -320,7 +296,8 @@ impl Core {
             return;
         };
         let own = topic
-            .record()
+            .own
+            .bytes()
             .map(|bytes| topic.read_record(bytes, now.unix));
         let next = match (own, topic.keys(writing.at.epoch)) {
             (Some(Ok(own)), Some(keys)) => {
@@ -379,7 +356,7 @@ impl Core {
 
 /// Keys and a record are on their way otherwise.
 fn is_ready(topic: &Topic, now: Now) -> bool {
-    topic.record().is_some() && topic.keys(Epoch::at(now.unix)).is_some()
+    topic.own.bytes().is_some() && topic.keys(Epoch::at(now.unix)).is_some()
 }
 
 fn place(topic: TopicId, epoch: Epoch, slot: u8) -> Place {

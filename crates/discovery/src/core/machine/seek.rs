@@ -8,8 +8,8 @@ use std::net::SocketAddrV4;
 use std::time::Duration;
 
 use kukuri_contract::{
-    AnnounceError, AnnounceResult, Announced, DiscoveryEvent, Epoch, HelloDrop, SkipReason, Source,
-    TopicId,
+    AnnounceError, AnnounceResult, Announced, DiscoveryEvent, EPOCH_SECONDS, Epoch, HelloDrop,
+    SkipReason, Source, TopicId,
 };
 
 use super::super::announce::TryEnd;
@@ -18,26 +18,14 @@ use super::super::patience::SETTLE;
 use super::super::{DhtState, Effect, Entropy, FILLED, Now, QueryId, Ticket};
 use super::{Core, NOTHING, Topic};
 
-/// Members of a topic before any beacon was heard: the node itself.
-const KNOWN_MEMBERS: u64 = 1;
+/// So far into an epoch, half of its entries must be there.
+const HALF_AN_EPOCH_MS: u64 = EPOCH_SECONDS * 1000 / 2;
 
 fn is_filled(dht: DhtState) -> bool {
     matches!(dht, DhtState::Up { routing_table } if routing_table >= FILLED)
 }
 
 impl Core {
-    /// The DHT, as far as the rendezvous is concerned.
-    fn rendezvous(&self) -> DhtState {
-        match self.config.sources.rendezvous {
-            true => self.dht,
-            false => DhtState::Off,
-        }
-    }
-
-    pub(super) fn rendezvous_is_up(&self) -> bool {
-        matches!(self.rendezvous(), DhtState::Up { .. })
-    }
-
     pub(super) fn start_due_lookups(&mut self, now: Now) {
         if !self.rendezvous_is_up() {
             return;
@@ -122,7 +110,7 @@ impl Core {
         let Some(lookup) = self.lookups.get_mut(&query) else {
             return;
         };
-        let id = lookup.topic;
+        let (id, epoch) = (lookup.topic, lookup.epoch);
         let stats = lookup.end(now.mono);
         let tickets = std::mem::take(&mut lookup.tickets);
         self.answer_lookup(tickets, stats);
@@ -134,6 +122,11 @@ impl Core {
             topic.evidence.lookups += 1;
             topic.board.flood.looked_up(stats.entries, now.mono);
             topic.announcer.hurry_first(now.mono);
+            // With neighbors the own entry is there, and those of the whole epoch until now.
+            let late = now.unix.0 % (2 * HALF_AN_EPOCH_MS) >= HALF_AN_EPOCH_MS;
+            if late && topic.neighbors > 0 && epoch == Epoch::at(now.unix) && stats.entries > 0 {
+                topic.swarm.crowd.saw_entries(stats.entries, now.mono);
+            }
             if all_ended && topic.next_lookup.is_none() {
                 topic.plan_lookup(now.mono, rng, &self.config);
             }
@@ -148,15 +141,11 @@ impl Core {
         let mut retries = Vec::new();
         let mut on_board = Vec::new();
         let proven = self.hello_is_proven(now);
+        let sources = self.config.sources;
         for (id, topic) in &mut self.topics {
             if topic.announcer.is_due(now.mono) {
-                match topic
-                    .board
-                    .has_turn(topic.neighbors, proven, self.config.sources)
-                {
-                    true => on_board.push(*id),
-                    false => due.push(*id),
-                }
+                let board = topic.board.has_turn(topic.neighbors, proven, sources);
+                if board { &mut on_board } else { &mut due }.push(*id);
             }
             retries.extend(
                 topic
@@ -169,19 +158,10 @@ impl Core {
             self.announce(id, None, now, rng);
         }
         for id in on_board {
-            self.plan_announcement(id, now);
-            self.board_turn(id, now);
+            self.turn_of_board(id, now);
         }
         for (id, query) in retries {
             self.put(id, query, now, rng);
-        }
-    }
-
-    fn plan_announcement(&mut self, id: TopicId, now: Now) {
-        if let Some(topic) = self.topics.get_mut(&id) {
-            topic
-                .announcer
-                .plan_next(self.me.endpoint, KNOWN_MEMBERS, now, &self.config);
         }
     }
 
@@ -209,11 +189,15 @@ impl Core {
             topic.announcer.plan_first(now.mono);
             return;
         }
+        let members = topic.swarm.crowd.budgeted(now.mono);
+        let announcer = &mut topic.announcer;
         let started = match dht {
-            DhtState::Up { .. } => {
-                let announcer = &mut topic.announcer;
-                announcer.start(query, crowd, now.mono, rng, &self.config)
+            DhtState::Up { .. }
+                if ticket.is_none() && announcer.is_outgrown(members, &self.config) =>
+            {
+                Err(SkipReason::Crowded)
             }
+            DhtState::Up { .. } => announcer.start(query, crowd, now.mono, rng, &self.config),
             _ => Err(SkipReason::NoDht),
         };
         match started {
@@ -225,7 +209,7 @@ impl Core {
                 if reason != SkipReason::NoDht {
                     topic
                         .announcer
-                        .plan_next(self.me.endpoint, KNOWN_MEMBERS, now, &self.config);
+                        .plan_next(self.me.endpoint, members, now, &self.config);
                 }
                 let event = DiscoveryEvent::AnnounceSkipped { topic: id, reason };
                 self.out.push(Effect::Emit(event));
@@ -267,9 +251,10 @@ impl Core {
         let stored = result == AnnounceResult::Stored;
         topic.evidence.announced = stored;
         topic.evidence.announce_failed = !stored;
+        let members = topic.swarm.crowd.budgeted(now.mono);
         topic
             .announcer
-            .plan_next(self.me.endpoint, KNOWN_MEMBERS, now, config);
+            .plan_next(self.me.endpoint, members, now, config);
         let answer = match stored {
             true => Ok(Announced { took }),
             false => Err(AnnounceError::NotStored(result.as_str().to_owned())),
@@ -285,7 +270,7 @@ impl Core {
             took,
         };
         self.out.push(Effect::Emit(event));
-        self.board_turn(id, now);
+        self.turn_over(id, now);
         // Whoever announced at the same time is visible now.
         if stored {
             self.look(id, None, now);

@@ -49,6 +49,10 @@ pub struct Node {
 
 type Slot = ([u8; 32], [u8; 16]);
 
+#[allow(
+    clippy::large_enum_variant,
+    reason = "as many of them as there are inputs"
+)]
 enum Event {
     Input(usize, Input),
     Get(usize, QueryId, usize, Slot),
