@@ -53,7 +53,8 @@ pub struct Config {
     /// minute in all, the plan's limit.
     pub reannounce_per_member_s: u64,
 
-    /// Slots of the board that are read at once. 8: one epoch; each costs some twenty packets.
+    /// Slots of the board that are read at once. 4: each brings some twenty replies of up to 1.8 kB
+    /// within a few milliseconds, and the DHT socket's buffer holds not many more.
     pub board_reads_in_flight: usize,
 
     /// Hellos under way at once. 16: enough to ask a whole small topic in one round trip.
@@ -104,7 +105,7 @@ impl Default for Config {
             announce_timeout_ms: 5_000,
             reannounce_s: 300,
             reannounce_per_member_s: 6,
-            board_reads_in_flight: 8,
+            board_reads_in_flight: 4,
             hello_in_flight: 16,
             hellos_per_lookup: 64,
             hellos_with_neighbors: 8,

@@ -356,7 +356,7 @@ fn a_neighbor_ends_the_reading() {
     world.join(at);
     world.run_until(50 * MS);
     let reads = world.nodes[at].reads;
-    assert_eq!(reads, 8, "at most so many at once");
+    assert_eq!(reads, 4, "at most so many at once");
     world.feed(at, Input::Neighbors(TOPIC, vec![peer(2).id]));
     world.run_until(20 * S);
     let read_events = |world: &World| {
