@@ -157,6 +157,23 @@ impl Announcer {
         Some(under_way.query)
     }
 
+    /// Counts one write of another kind, if the budget of the minute allows.
+    pub fn charge(&mut self, now: Duration, config: &Config) -> Result<(), SkipReason> {
+        self.check_budget(now, config)?;
+        self.writes.push_back(now);
+        Ok(())
+    }
+
+    fn check_budget(&mut self, now: Duration, config: &Config) -> Result<(), SkipReason> {
+        while self.writes.front().is_some_and(|at| *at + MINUTE <= now) {
+            self.writes.pop_front();
+        }
+        match self.writes.len() >= config.announces_per_minute as usize {
+            true => Err(SkipReason::Budget),
+            false => Ok(()),
+        }
+    }
+
     /// Starts one, if the budget allows. A newcomer that sees a crowd may be told to stay away.
     pub fn start(
         &mut self,
@@ -167,12 +184,7 @@ impl Announcer {
         config: &Config,
     ) -> Result<(), SkipReason> {
         self.due = None;
-        while self.writes.front().is_some_and(|at| *at + MINUTE <= now) {
-            self.writes.pop_front();
-        }
-        if self.writes.len() >= config.announces_per_minute as usize {
-            return Err(SkipReason::Budget);
-        }
+        self.check_budget(now, config)?;
         if self.last.is_none() && crowd > CROWD && rng.below(crowd) >= CROWD {
             return Err(SkipReason::Crowded);
         }

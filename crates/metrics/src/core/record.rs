@@ -65,6 +65,23 @@ impl Recorder {
             DiscoveryEvent::Dropped { reason } => {
                 vec![count(&series::DISCOVERY_DROPS, reason.as_str(), 1)]
             }
+            DiscoveryEvent::BoardRead {
+                pages,
+                records,
+                took,
+                ..
+            } => vec![
+                observe(&series::BOARD_READ, *took),
+                count(&series::BOARD_PAGES, "", (*pages).into()),
+                count(&series::BOARD_RECORDS, "", (*records).into()),
+            ],
+            DiscoveryEvent::BoardWritten { result, took, .. } => vec![
+                count(&series::BOARD_WRITES, result.as_str(), 1),
+                observe(&series::BOARD_WRITE, *took),
+            ],
+            DiscoveryEvent::PageDropped { reason } => {
+                vec![count(&series::PAGE_DROPS, reason.as_str(), 1)]
+            }
             DiscoveryEvent::DhtHealthChanged(health) => vec![
                 set(
                     &series::ROUTING_TABLE,

@@ -106,7 +106,12 @@ impl Core {
                 Late::Again(hello) => {
                     self.send_hello(hello.topic, hello.epoch, hello.to, hello.id, now, rng);
                 }
-                Late::GaveUp(_) => self.drop_counted(HelloDrop::NoAnswer),
+                Late::GaveUp(hello) => {
+                    if let Some(topic) = self.topics.get_mut(&hello.topic) {
+                        topic.board.flood.silent();
+                    }
+                    self.drop_counted(HelloDrop::NoAnswer);
+                }
             }
         }
     }
@@ -237,6 +242,9 @@ impl Core {
         let after = now.mono - first_sent;
         let event = DiscoveryEvent::HelloAnswered { after };
         self.out.push(Effect::Emit(event));
+        if let Some(topic) = self.topics.get_mut(&topic) {
+            topic.board.flood.answered();
+        }
         self.meet(topic, record, source, from, now);
         for member in &reply.members {
             match self.read_record(topic, member, now) {
@@ -292,7 +300,7 @@ impl Core {
     }
 
     /// Takes in a verified record and tells the listeners whom it names.
-    fn learn(
+    pub(super) fn learn(
         &mut self,
         id: TopicId,
         record: Record,

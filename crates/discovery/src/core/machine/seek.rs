@@ -27,7 +27,7 @@ fn is_filled(dht: DhtState) -> bool {
 
 impl Core {
     pub(super) fn start_due_lookups(&mut self, now: Now) {
-        if !self.dht_is_up() {
+        if !self.rendezvous_is_up() {
             return;
         }
         let due = |topic: &Topic| topic.next_lookup.is_some_and(|at| at <= now.mono);
@@ -40,7 +40,7 @@ impl Core {
     /// Starts a look-up in every epoch that is read now. One that runs already is not repeated:
     /// the DHT node would start nothing new either. What can't start yet stays due.
     pub(super) fn look(&mut self, id: TopicId, ticket: Option<Ticket>, now: Now) {
-        let dht = self.dht;
+        let dht = self.rendezvous();
         let Some(topic) = self.topics.get_mut(&id) else {
             self.answer_lookup(ticket.into_iter().collect(), NOTHING);
             return;
@@ -120,6 +120,7 @@ impl Core {
         let all_ended = !of_topic.any(Lookup::running);
         if let Some(topic) = self.topics.get_mut(&id) {
             topic.evidence.lookups += 1;
+            topic.board.flood.looked_up(stats.entries, now.mono);
             topic.announcer.hurry_first(now.mono);
             // With neighbors the own entry is there, and those of the whole epoch until now.
             let late = now.unix.0 % (2 * HALF_AN_EPOCH_MS) >= HALF_AN_EPOCH_MS;
@@ -138,9 +139,13 @@ impl Core {
         }
         let mut due = Vec::new();
         let mut retries = Vec::new();
+        let mut on_board = Vec::new();
+        let proven = self.hello_is_proven(now);
+        let sources = self.config.sources;
         for (id, topic) in &mut self.topics {
             if topic.announcer.is_due(now.mono) {
-                due.push(*id);
+                let board = topic.board.has_turn(topic.neighbors, proven, sources);
+                if board { &mut on_board } else { &mut due }.push(*id);
             }
             retries.extend(
                 topic
@@ -151,6 +156,9 @@ impl Core {
         }
         for id in due {
             self.announce(id, None, now, rng);
+        }
+        for id in on_board {
+            self.turn_of_board(id, now);
         }
         for (id, query) in retries {
             self.put(id, query, now, rng);
@@ -165,9 +173,10 @@ impl Core {
         now: Now,
         rng: &mut impl Entropy,
     ) {
+        let writes = self.writes_per_turn(now);
         let query = self.new_query();
         let crowd = self.entries_seen(id);
-        let dht = self.dht;
+        let dht = self.rendezvous();
         let Some(topic) = self.topics.get_mut(&id) else {
             return;
         };
@@ -181,7 +190,7 @@ impl Core {
             topic.announcer.plan_first(now.mono);
             return;
         }
-        let members = topic.swarm.crowd.budgeted(now.mono);
+        let members = topic.swarm.crowd.budgeted(writes, now.mono);
         let alone = topic.evidence.found == 0;
         let doubted = topic.announcer.end_doubt();
         if doubted && !alone && ticket.is_none() {
@@ -243,6 +252,7 @@ impl Core {
         now: Now,
         rng: &mut impl Entropy,
     ) {
+        let writes = self.writes_per_turn(now);
         let config = &self.config;
         let ended = self.topics.iter_mut().find_map(|(id, topic)| {
             let end = topic
@@ -256,7 +266,7 @@ impl Core {
         let stored = result == AnnounceResult::Stored;
         topic.evidence.announced = stored;
         topic.evidence.announce_failed = !stored;
-        let members = topic.swarm.crowd.budgeted(now.mono);
+        let members = topic.swarm.crowd.budgeted(writes, now.mono);
         topic
             .announcer
             .plan_next(self.me.endpoint, members, now, config);
@@ -275,6 +285,7 @@ impl Core {
             took,
         };
         self.out.push(Effect::Emit(event));
+        self.turn_over(id, now);
         // Whoever announced at the same time is visible now.
         if stored {
             self.look(id, None, now);
@@ -376,6 +387,7 @@ impl Core {
     /// A look-up with an empty table finds next to nothing: lonely topics look again.
     fn look_with_a_filled_table(&mut self, now: Now) {
         for topic in self.topics.values_mut() {
+            topic.board.hurry_read(now.mono);
             if topic.alone_since.is_some() && topic.next_lookup.is_some() {
                 topic.next_lookup = Some(now.mono);
             }
