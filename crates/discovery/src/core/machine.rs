@@ -3,11 +3,14 @@
 //! This file has the inputs and the clockwork; `seek.rs` has what goes to the DHT (look-ups and
 //! announcements), `board.rs` the board, `greet.rs` what goes over the hello socket, `reach.rs`
 //! whether others reach it and what they say where it is, `sight.rs` what comes without the DHT,
-//! `heal.rs` what keeps a swarm whole, `turn.rs` where it is announced.
+//! `heal.rs` what keeps a swarm whole, `turn.rs` where it is announced, `keys.rs` what identity gives,
+//! `dht.rs` whether the DHT is heard.
 
 mod board;
+mod dht;
 mod greet;
 mod heal;
+mod keys;
 mod reach;
 mod seek;
 mod sight;
@@ -198,21 +201,9 @@ impl Core {
                 topic,
                 body,
                 signature,
-            } => {
-                if let Some(topic) = self.topics.get_mut(&topic) {
-                    topic.own.put(&body, finish(body.clone(), &signature));
-                }
-            }
-            Input::NoKeys(topic, epoch) => {
-                if let Some(topic) = self.topics.get_mut(&topic) {
-                    topic.ask_keys_again(epoch);
-                }
-            }
-            Input::NotSigned(topic) => {
-                if let Some(topic) = self.topics.get_mut(&topic) {
-                    topic.own.sign_again();
-                }
-            }
+            } => self.signed(topic, &body, &signature),
+            Input::NoKeys(topic, epoch) => self.no_keys(topic, epoch),
+            Input::NotSigned(topic) => self.not_signed(topic),
             Input::DhtReplies { asked, answered } => self.dht_heard(asked, answered, now),
             Input::Sighted(source, sighting) => self.sighted(source, sighting, now),
             Input::Gone(instance) => self.seen.gone(&instance),
@@ -325,33 +316,6 @@ impl Core {
         self.lookups.retain(|_, lookup| !lookup.finished());
         self.say_reachability(now);
         self.say_verdicts(now);
-    }
-
-    fn fetch_keys(&mut self, now: Now) {
-        let epoch = Epoch::at(now.unix);
-        for (id, topic) in &mut self.topics {
-            let missing = topic.missing_keys(epoch);
-            let fetch = missing.into_iter().map(|e| Effect::FetchKeys(*id, e));
-            self.out.extend(fetch);
-        }
-    }
-
-    fn sign_records(&mut self, now: Now) {
-        let Some(address) = &self.address else {
-            return;
-        };
-        for (id, topic) in &mut self.topics {
-            if let Some(body) = topic
-                .own
-                .to_sign(address, topic.swarm.roots.mark(), now.unix)
-            {
-                self.out.push(Effect::SignRecord {
-                    topic: *id,
-                    epoch: Epoch::at(now.unix),
-                    body,
-                });
-            }
-        }
     }
 
     fn say_verdicts(&mut self, now: Now) {

@@ -170,6 +170,7 @@ impl Core {
         drops.into_iter().for_each(|reason| self.drop_page(reason));
         for record in &records {
             self.learn(at.topic, record.clone(), Source::Board, None, now);
+            self.compare_with_page(at.topic, record, now);
         }
         if let Some(page) = self.pages.get_mut(&query) {
             page.seen.opened(records, own.as_deref());

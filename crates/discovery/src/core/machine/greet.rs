@@ -288,7 +288,11 @@ impl Core {
     }
 
     /// Where a member can be dialed, if at all.
-    fn dialable(&self, record: &Record, from: Option<SocketAddrV4>) -> Option<EndpointAddr> {
+    pub(super) fn dialable(
+        &self,
+        record: &Record,
+        from: Option<SocketAddrV4>,
+    ) -> Option<EndpointAddr> {
         let mut peer = record.peer.clone();
         peer.direct
             .retain(|address| self.policy.allows_dial(*address));

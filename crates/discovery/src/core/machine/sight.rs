@@ -122,16 +122,6 @@ impl Core {
         }
     }
 
-    pub(super) fn put_keys(&mut self, id: TopicId, epoch: Epoch, keys: EpochKeys, now: Now) {
-        let Some(topic) = self.topics.get_mut(&id) else {
-            return;
-        };
-        topic.put_keys(epoch, keys);
-        if topic.neighbors == 0 {
-            self.ask_sighted(id, None, now);
-        }
-    }
-
     /// Has everybody (or one) asked whose beacon carries a tag of this topic, just as the entries of
     /// a look-up are.
     pub(super) fn ask_sighted(&mut self, id: TopicId, only: Option<Instance>, now: Now) {
