@@ -23,7 +23,7 @@ use std::net::{IpAddr, SocketAddrV4};
 use std::time::Duration;
 
 use kukuri_contract::{
-    AnnounceError, DiscoverError, DiscoveryEvent, EndpointAddr, EndpointId, Epoch, HelloDrop,
+    AnnounceError, DiscoverError, DiscoveryEvent, EndpointAddr, EndpointId, HelloDrop,
     LookupStats, Reachability, TopicId, UnixMillis,
 };
 
@@ -34,7 +34,7 @@ use super::lookup::Lookup;
 use super::nearby::{Instance, Seen, Tag};
 use super::patience::Patience;
 use super::reach::Reach;
-use super::record::{FRESH_MS, finish};
+use super::record::FRESH_MS;
 use super::topic::Topic;
 use super::verdict::{Clocks, Replies};
 use super::votes::Votes;

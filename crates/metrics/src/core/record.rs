@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use kukuri_contract::{
-    DiscoveryEvent, DiscoveryPort, EndpointId, GossipEvent, GossipPort, NodeEvent, Reachability,
+    EndpointId, GossipEvent, GossipPort, NodeEvent,
     StoreError, StoreEvent, StorePort, TopicId, Verdict,
 };
 

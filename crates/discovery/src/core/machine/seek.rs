@@ -5,7 +5,6 @@
 //! then; after that with growing pauses, for as long as there is no neighbor.
 
 use std::net::SocketAddrV4;
-use std::time::Duration;
 
 use kukuri_contract::{
     AnnounceError, AnnounceResult, Announced, DiscoveryEvent, EPOCH_SECONDS, Epoch, HelloDrop,
@@ -14,8 +13,7 @@ use kukuri_contract::{
 
 use super::super::announce::TryEnd;
 use super::super::lookup::Lookup;
-use super::super::patience::SETTLE;
-use super::super::{DhtState, Effect, Entropy, FILLED, Now, QueryId, Ticket};
+use super::super::{DhtState, Effect, Entropy, Now, QueryId, Ticket};
 use super::{Core, NOTHING, Topic};
 
 /// So far into an epoch, half of its entries must be there.

@@ -1,7 +1,7 @@
 //! Peers that come without the DHT: given by the user or by an earlier run, and sighted by other
 //! sources.
 
-use kukuri_contract::{EndpointAddr, Epoch, EpochKeys, HelloDrop, Source, TopicId};
+use kukuri_contract::{EndpointAddr, Epoch, HelloDrop, Source, TopicId};
 
 use super::super::given::Taken;
 use super::super::lookup::Lookup;
