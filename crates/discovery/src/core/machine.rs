@@ -23,8 +23,8 @@ use std::net::{IpAddr, SocketAddrV4};
 use std::time::Duration;
 
 use kukuri_contract::{
-    AnnounceError, DiscoverError, DiscoveryEvent, EndpointAddr, EndpointId, HelloDrop,
-    LookupStats, Reachability, TopicId, UnixMillis,
+    AnnounceError, DiscoverError, DiscoveryEvent, EndpointAddr, EndpointId, HelloDrop, LookupStats,
+    Reachability, TopicId, UnixMillis,
 };
 
 use super::address::Policy;

@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use kukuri_contract::{
-    EndpointId, GossipEvent, GossipPort, NodeEvent,
-    StoreError, StoreEvent, StorePort, TopicId, Verdict,
+    EndpointId, GossipEvent, GossipPort, NodeEvent, StoreError, StoreEvent, StorePort, TopicId,
+    Verdict,
 };
 
 use super::series::{self, MAX_LABELS, Series};
