@@ -69,7 +69,8 @@ pub struct Config {
     /// Wait for the reply to the first try in milliseconds; it doubles each time. A guess that
     /// covers a round trip around the world.
     pub hello_timeout_ms: u64,
-    /// How long an address rests that did not answer, in milliseconds; it doubles up to an hour.
+    /// How long an address rests that did not answer, in milliseconds; it doubles up to
+    /// 5 min.
     pub hello_rest_ms: u64,
     /// How long an address that answered is not asked again for the same topic, in milliseconds.
     pub hello_answered_rest_ms: u64,

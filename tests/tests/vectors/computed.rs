@@ -11,7 +11,7 @@ use kukuri_identity::core::{derive::TopicKey, keys::Keys};
 use kukuri_identity::format_secret;
 use serde_json::{Value, json};
 
-use crate::{bad, hex, repair};
+use crate::{bad, beacons, hex, repair};
 
 pub const EPOCH: Epoch = Epoch(2_966_667);
 /// The middle of [`EPOCH`].
@@ -37,6 +37,9 @@ pub fn file() -> Value {
         "posts_bad": bad::posts_bad(),
         "repair": repair::good(),
         "repair_bad": repair::bad(),
+        "beacons": beacons::good(),
+        "beacons_bad": beacons::bad(),
+        "ranks": beacons::ranks(),
         "lan_tags": lan_tags(),
         "links": links(),
     })

@@ -12,6 +12,7 @@
 #![allow(clippy::unwrap_used, reason = "a test panics where it fails")]
 
 mod bad;
+mod beacons;
 mod computed;
 mod repair;
 
