@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use iroh_gossip::proto::{Command, Event as Heard, InEvent, Message, OutEvent, Scope, Timer};
-use kukuri_contract::{EndpointAddr, EndpointId};
+use kukuri_contract::{BEACON, EndpointAddr, EndpointId};
 use kukuri_discovery::core::Input;
 
 use super::network::NodeId;
@@ -20,16 +20,12 @@ use super::world::World;
 pub(super) const DIAL_TIMEOUT: Duration = Duration::from_secs(5);
 /// Dials under way at once (`gossip.max_parallel_dials`).
 const MAX_DIALS: usize = 16;
-/// The first byte of a beacon.
-const BEACON: u8 = 2;
 
 /// Who dials.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum By {
     /// Our membership.
     Membership,
-    /// Discovery has found another part of the swarm.
-    Heal,
     /// iroh-gossip.
     Gossip,
 }
@@ -74,12 +70,13 @@ impl World {
     }
 
     /// A member of another part of the swarm is dialed whatever the neighbors.
-    pub(super) fn heal_dial(&mut self, id: NodeId, peer: &EndpointAddr) {
+    pub(super) fn heal_with(&mut self, id: NodeId, peer: EndpointAddr) {
         let now = self.queue.now();
         self.tally.at(now).heal_dials += 1;
-        if let Some(to) = self.ids.get(&peer.id).copied() {
-            self.dial(id, to, By::Heal);
+        if let Some(node) = self.node(id) {
+            node.membership.heal_with(peer);
         }
+        self.pump(id);
     }
 
     fn dial(&mut self, from: NodeId, to: NodeId, by: By) {
@@ -118,7 +115,6 @@ impl World {
                 node.dialing -= 1;
                 node.membership.dial_ended(peer, connected, now);
             }
-            By::Heal => {}
             By::Gossip => _ = node.gossip_dials.remove(&to),
         }
     }

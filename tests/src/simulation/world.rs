@@ -264,6 +264,11 @@ impl World {
                     signature,
                 });
             }
+            Effect::SignHeartbeat(topic, beat) => {
+                let request = SignRequest::Heartbeat { topic, beat };
+                let signature = self.node(id)?.sign(&request);
+                return Some(Input::Beat(topic, beat, signature));
+            }
             Effect::StartLookup(query, infohash) => self.start_lookup(id, query, infohash),
             Effect::StartAnnounce(query, infohash) => self.start_announce(id, query, infohash),
             Effect::ProbeDht => self.probe(id),
@@ -291,7 +296,7 @@ impl World {
                 }
                 self.pump(id);
             }
-            DiscoveryEvent::PartFound { peer, .. } => self.heal_dial(id, &peer),
+            DiscoveryEvent::PartFound { peer, .. } => self.heal_with(id, peer),
             DiscoveryEvent::BeaconDue { payload, .. } => self.broadcast_beacon(id, payload),
             DiscoveryEvent::SwarmChanged { root, members, .. } => {
                 if let Some(node) = self.node(id) {
