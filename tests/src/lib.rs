@@ -5,6 +5,8 @@
 
 pub mod simulation;
 
+pub mod namespace;
+
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};

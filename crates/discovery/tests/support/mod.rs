@@ -2,15 +2,22 @@
 
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
+pub mod hello;
+
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
-use std::process::Command;
 
 use kukuri_conformance::{EventLog, MemoryIdentity};
 use kukuri_contract::{
     AddTopic, Discover, DiscoveryEvent, DiscoveryPort, EndpointAddr, EndpointId, Factory,
-    HelloDrop, IdentityPort, Outlet, SetAddress, Source, TopicId, TopicSecret, Verdict, WallClock,
+    HelloDrop, IdentityPort, Outlet, Reachability, SetAddress, Source, TopicId, TopicSecret,
+    Verdict, WallClock,
 };
 use kukuri_discovery::{Config, Deps, Mainline};
+
+mod namespace;
+
+#[allow(unused_imports, reason = "each test binary uses a part of it")]
+pub use namespace::in_namespace;
 
 /// A free port of the loopback network.
 pub const LOOPBACK: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::LOCALHOST, 0);
@@ -41,6 +48,8 @@ pub struct Start {
     pub secret: Option<u8>,
     pub clock: WallClock,
     pub contacts: Vec<SocketAddr>,
+    /// Where its iroh endpoint is said to be.
+    pub ip: Ipv4Addr,
 }
 
 impl Start {
@@ -50,6 +59,7 @@ impl Start {
             secret: None,
             clock: WallClock::system(),
             contacts: Vec::new(),
+            ip: Ipv4Addr::LOCALHOST,
         }
     }
 
@@ -66,8 +76,14 @@ impl Start {
         };
         let running = Mainline::spawn(self.config, deps).await.unwrap();
         let port = running.port;
-        let address = address_of(n, id);
-        port.set_address(SetAddress { address }).await.unwrap();
+        let mut address = address_of(n, id);
+        address.direct[0].set_ip(self.ip.into());
+        port.set_address(SetAddress {
+            address,
+            port: None,
+        })
+        .await
+        .unwrap();
         let mut node = Node {
             id,
             topic: TopicId::from_bytes([0; 32]),
@@ -141,6 +157,15 @@ impl Node {
         self.log.wait_for(wanted.as_str(), said).await;
     }
 
+    /// Waits until this is known of the hello port.
+    pub async fn reachability(&mut self, wanted: Reachability) {
+        let changed = |event| match event {
+            DiscoveryEvent::ReachabilityChanged(now) if now == wanted => Some(()),
+            _ => None,
+        };
+        self.log.wait_for(wanted.as_str(), changed).await;
+    }
+
     pub async fn drops(&mut self, wanted: HelloDrop) {
         let dropped = |event| match event {
             DiscoveryEvent::Dropped { reason } if reason == wanted => Some(()),
@@ -159,33 +184,4 @@ impl Node {
         };
         self.log.wait_for("a routing table", filled).await;
     }
-}
-
-/// The variable that tells a test that it runs in a network namespace of its own.
-const INSIDE: &str = "KUKURI_TEST_NAMESPACE";
-
-/// Whether this test goes on here: true in a network namespace that `setup` (shell commands) was
-/// run in. Outside, the test is run again in such a namespace, and must pass there; where that is
-/// impossible (no root, no Linux) it is skipped with a line that says so.
-pub fn in_namespace(test: &str, setup: &str) -> bool {
-    if std::env::var_os(INSIDE).is_some() {
-        return true;
-    }
-    let unshare = |script: &str| {
-        let mut command = Command::new("unshare");
-        command.args(["-n", "sh", "-c", script]);
-        command
-    };
-    let tried = unshare(setup).output();
-    if !tried.as_ref().is_ok_and(|tried| tried.status.success()) {
-        println!("SKIPPED: {test} needs root and a network namespace: {tried:?}");
-        return false;
-    }
-    let script = format!("{setup}\nexec \"$0\" --exact {test} --nocapture");
-    let status = unshare(&script)
-        .arg(std::env::current_exe().unwrap())
-        .env(INSIDE, "1")
-        .status();
-    assert!(status.unwrap().success(), "{test} in a network namespace");
-    false
 }
