@@ -10,7 +10,9 @@ use kukuri_tests::simulation::{self, Report, Scenario};
 /// All scenarios with the stems of their files.
 fn scenarios() -> Vec<(String, Scenario)> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios");
-    let files = fs::read_dir(folder).unwrap().map(|file| file.unwrap().path());
+    let files = fs::read_dir(folder)
+        .unwrap()
+        .map(|file| file.unwrap().path());
     let mut files: Vec<_> = files
         .filter(|path| path.extension().is_some_and(|ext| ext == "toml"))
         .collect();
@@ -20,7 +22,10 @@ fn scenarios() -> Vec<(String, Scenario)> {
         let stem = path.file_stem().unwrap().to_str().unwrap().to_owned();
         let text = fs::read_to_string(path).unwrap();
         let scenario = Scenario::parse(&text);
-        (stem, scenario.unwrap_or_else(|e| panic!("{}: {e}", path.display())))
+        (
+            stem,
+            scenario.unwrap_or_else(|e| panic!("{}: {e}", path.display())),
+        )
     };
     files.iter().map(|path| read(path)).collect()
 }
@@ -55,6 +60,9 @@ small! {
     alone: "alone",
     healthy: "healthy",
     late: "late",
+    never_met: "never-met",
+    root_dies: "root-dies",
+    split_20: "split-20",
     together_2: "together-2",
     together_5: "together-5",
     together_20: "together-20",

@@ -22,7 +22,8 @@ impl World {
         let over = Duration::from_secs_f64(self.scenario.nodes.over_s);
         self.all_invited = self.invite(count, over, false);
         for (at, planned) in self.scenario.events.clone().iter().enumerate() {
-            self.plan(minutes(planned.at), Event::Action(at));
+            let later = Duration::from_secs_f64(planned.within_s * self.rng.unit());
+            self.plan(minutes(planned.at) + later, Event::Action(at));
         }
         if let Some(churn) = &self.scenario.churn {
             self.plan(minutes(churn.from), Event::Churn);

@@ -116,8 +116,7 @@ impl Dht {
                     std::array::from_fn::<u8, 20, _>(|i| id[i] ^ infohash.as_bytes()[i])
                 };
                 let all = 0..nodes.len() as u16;
-                let mut near: Vec<u16> =
-                    all.filter(|n| u32::from(*n) % parts == part).collect();
+                let mut near: Vec<u16> = all.filter(|n| u32::from(*n) % parts == part).collect();
                 near.sort_by_cached_key(distance);
                 near.truncate(K);
                 near
@@ -134,14 +133,7 @@ impl Dht {
     }
 
     /// One request to a DHT node, sent `after` the start.
-    fn ask(
-        &self,
-        node: u32,
-        dht: u16,
-        after: Duration,
-        wait: Duration,
-        rng: &mut Seeded,
-    ) -> Ask {
+    fn ask(&self, node: u32, dht: u16, after: Duration, wait: Duration, rng: &mut Seeded) -> Ask {
         let way = self.latency(node, dht);
         let silent = self.nodes[usize::from(dht)].kind == Kind::Silent;
         let arrives = !rng.chance(self.model.loss);
@@ -274,7 +266,9 @@ mod tests {
         assert_eq!(whole.len(), K);
         let (left, right) = (dht.closest(H, 0, 2), dht.closest(H, 1, 2));
         assert!(left.iter().all(|n| !right.contains(n)));
-        let seen = whole.iter().filter(|n| left.contains(n) || right.contains(n));
+        let seen = whole
+            .iter()
+            .filter(|n| left.contains(n) || right.contains(n));
         assert_eq!(seen.count(), K, "once whole, both sides' entries are found");
     }
 
@@ -307,11 +301,14 @@ mod tests {
         liars.announce(0, H, Network::hello(1), s, &mut rng);
         assert!(liars.entries(0, H, s, &mut rng).is_empty());
         assert!(liars.store(0).is_none());
-        let (mut poisoners, mut rng) =
-            dht(|model| (model.poisoners, model.silent) = (1.0, 0.0));
+        let (mut poisoners, mut rng) = dht(|model| (model.poisoners, model.silent) = (1.0, 0.0));
         poisoners.announce(0, H, Network::hello(1), s, &mut rng);
         let entries = poisoners.entries(0, H, s, &mut rng);
         assert_eq!(entries.len(), FALSE_ENTRIES as usize);
-        assert!(entries.iter().all(|entry| Network::node_at(*entry).is_none()));
+        assert!(
+            entries
+                .iter()
+                .all(|entry| Network::node_at(*entry).is_none())
+        );
     }
 }

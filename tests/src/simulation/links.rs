@@ -4,14 +4,16 @@ use std::time::Duration;
 
 use iroh_gossip::proto::{Command, InEvent, Message};
 
+use super::event::Event;
 use super::network::NodeId;
 use super::node::{Link, gossip_topic};
 use super::swarm::{By, DIAL_TIMEOUT};
-use super::event::Event;
 use super::world::World;
 
 /// A silent connection is dead after so long (`gossip.idle_timeout_ms`).
 const IDLE_TIMEOUT: Duration = Duration::from_secs(6);
+/// It was silent for at most so long before (`gossip.keep_alive_ms`).
+const KEEP_ALIVE: Duration = Duration::from_secs(2);
 /// Who was dialed is a neighbor within so long, or is hung up.
 const JOIN_LIMIT: Duration = Duration::from_secs(2);
 /// Older connections of a peer that connects anew end.
@@ -146,13 +148,18 @@ impl World {
         !ending.is_empty()
     }
 
+    /// How long until a connection that carries nothing any more is dead.
+    fn dying(&mut self) -> Duration {
+        self.rng.between(IDLE_TIMEOUT - KEEP_ALIVE, IDLE_TIMEOUT)
+    }
+
     /// One side closes a connection.
     fn close(&mut self, connection: usize, side: usize) {
         let [a, b] = self.connections[connection].ends;
         let way = self.network.latency(a, b);
         let other = 1 - side;
         let wait = match self.network.blocked(a, b) {
-            true => IDLE_TIMEOUT,
+            true => self.dying(),
             false => way,
         };
         self.closed(connection, side);
@@ -185,7 +192,7 @@ impl World {
             let [a, b] = self.connections[connection].ends;
             self.connections[connection].closed[side] = true;
             let wait = match silence {
-                true => IDLE_TIMEOUT,
+                true => self.dying(),
                 false => self.network.latency(a, b),
             };
             let side = 1 - side;
@@ -198,7 +205,8 @@ impl World {
         for connection in 0..self.connections.len() {
             let Connection { ends, closed, .. } = &self.connections[connection];
             if *closed == [false; 2] && self.network.blocked(ends[0], ends[1]) {
-                self.plan(IDLE_TIMEOUT, Event::Silent { connection });
+                let dying = self.dying();
+                self.plan(dying, Event::Silent { connection });
             }
         }
     }
@@ -265,7 +273,12 @@ impl World {
         }
     }
 
-    pub(super) fn transmit(&mut self, connection: usize, side: usize, message: Box<Message<NodeId>>) {
+    pub(super) fn transmit(
+        &mut self,
+        connection: usize,
+        side: usize,
+        message: Box<Message<NodeId>>,
+    ) {
         let now = self.queue.now();
         let link = &mut self.connections[connection];
         let ([a, b], other) = (link.ends, 1 - side);

@@ -12,6 +12,8 @@ pub type NodeId = u32;
 const HELLO_PORT: u16 = 4000;
 /// The port of each iroh endpoint.
 const ENDPOINT_PORT: u16 = 5000;
+/// The port of each socket that nothing else is sent from.
+const OTHER_PORT: u16 = 6000;
 /// First byte of the nodes' addresses. 20.0.0.0 to 35.255.255.255 are ordinary public addresses.
 const FIRST_NET: u32 = 20;
 /// How many /24 there are for nodes: each is in one of its own.
@@ -47,6 +49,11 @@ impl Network {
     /// Where a node's iroh endpoint is.
     pub fn endpoint(node: NodeId) -> SocketAddrV4 {
         SocketAddrV4::new(ip(node), ENDPOINT_PORT)
+    }
+
+    /// Where a node's packets come from that are to show whether it is reached unasked.
+    pub fn other(node: NodeId) -> SocketAddrV4 {
+        SocketAddrV4::new(ip(node), OTHER_PORT)
     }
 
     /// Which node is at an address; attackers' addresses lead to nobody.

@@ -9,6 +9,7 @@ use ed25519_dalek::{Signer, SigningKey};
 use iroh_gossip::proto::{self, Config, Message, PeerData, State};
 use kukuri_contract::{EndpointAddr, EndpointId, InfoHash, SignRequest, Signature};
 use kukuri_discovery::core::{Core, Entropy, Me};
+use kukuri_gossip::core::hosts::Hosts;
 use kukuri_gossip::core::membership::Membership;
 
 use super::network::{Network, NodeId};
@@ -29,6 +30,8 @@ pub struct Node {
     pub core: Core,
     /// Whom gossip dials.
     pub membership: Membership,
+    /// Hosts that it has dialed in vain.
+    pub hosts: Hosts,
     /// HyParView and PlumTree.
     pub gossip: State<NodeId, Seeded>,
     /// What gossip thinks of its connections.
@@ -124,6 +127,7 @@ impl Node {
             reply_wait: Duration::from_millis(discovery.request_timeout_ms),
             core: Core::new(discovery, me),
             membership: Membership::new(endpoint, &kukuri_gossip::Config::default(), now),
+            hosts: Hosts::default(),
             gossip: State::new(id, PeerData::default(), config, seed),
             links: BTreeMap::new(),
             gossip_dials: BTreeSet::new(),

@@ -87,7 +87,8 @@ impl World {
         // The stream of a look-up has one item per DHT node that has entries.
         if !entries.is_empty() {
             let entries = Input::Entries(query, entries);
-            self.queue.plan(reply_at, Event::Fed(node, Box::new(entries)));
+            self.queue
+                .plan(reply_at, Event::Fed(node, Box::new(entries)));
         }
     }
 
@@ -115,13 +116,7 @@ impl World {
         self.plan(wait, put);
     }
 
-    pub(super) fn put(
-        &mut self,
-        id: NodeId,
-        query: QueryId,
-        infohash: InfoHash,
-        since: Duration,
-    ) {
+    pub(super) fn put(&mut self, id: NodeId, query: QueryId, infohash: InfoHash, since: Duration) {
         let now = self.queue.now();
         let Some(node) = self.node(id) else {
             return;
@@ -188,6 +183,9 @@ impl World {
             let up = DhtState::Up {
                 routing_table: table,
             };
+            // Who answers tells where this node is, too.
+            let ip = Some(*Network::hello(id).ip());
+            self.plan(TABLE_POLL, Event::Fed(id, Box::new(Input::PublicIp(ip))));
             // It answers first, then it is counted.
             self.plan(TABLE_POLL, Event::Fed(id, Box::new(Input::Dht(up))));
         }

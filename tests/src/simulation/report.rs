@@ -222,17 +222,35 @@ impl List<'_> {
         };
         let peak = |of: &[Minute]| of.iter().map(|minute| minute.writes).max();
         let burst = peak(&start).map(|writes| writes as f64);
-        self.add("writes in a minute of the start", burst, most(bounds.burst_writes));
+        self.add(
+            "writes in a minute of the start",
+            burst,
+            most(bounds.burst_writes),
+        );
         let writes = sum(|m| m.writes);
-        self.add("DHT writes a minute", writes, most(bounds.writes_per_minute));
+        self.add(
+            "DHT writes a minute",
+            writes,
+            most(bounds.writes_per_minute),
+        );
         let highest = peak(&steady).map(|writes| writes as f64);
         let name = "DHT writes in a minute, most";
         self.add(name, highest, most(bounds.writes_in_a_minute));
         self.add("tries of writes a minute", sum(|m| m.tries), None);
-        self.add("skipped for the budget a minute", sum(|m| m.skipped_budget), None);
-        self.add("skipped in a crowd a minute", sum(|m| m.skipped_crowd), None);
+        self.add(
+            "skipped for the budget a minute",
+            sum(|m| m.skipped_budget),
+            None,
+        );
+        self.add(
+            "skipped in a crowd a minute",
+            sum(|m| m.skipped_crowd),
+            None,
+        );
         let (begin, end) = (scenario.steady(), scenario.end());
-        let epochs = runs.iter().flat_map(|run| run.announcers_between(begin, end));
+        let epochs = runs
+            .iter()
+            .flat_map(|run| run.announcers_between(begin, end));
         let epochs: Vec<_> = epochs.collect();
         let mean = epochs.iter().sum::<usize>() as f64 / epochs.len() as f64;
         let mean = (!epochs.is_empty()).then_some(mean);
@@ -246,8 +264,16 @@ impl List<'_> {
         let hellos = per_node(|m| m.hellos);
         let name = "hello packets per node and minute";
         self.add(name, hellos, most(bounds.hellos_per_node_minute));
-        self.add("not used per node and minute", per_node(|m| m.dropped), None);
-        self.add("gossip messages per node and minute", per_node(|m| m.gossip), None);
+        self.add(
+            "not used per node and minute",
+            per_node(|m| m.dropped),
+            None,
+        );
+        self.add(
+            "gossip messages per node and minute",
+            per_node(|m| m.gossip),
+            None,
+        );
         let beacons = sum(|m| m.beacons);
         self.add("beacons a minute", beacons, most(bounds.beacons_per_minute));
         let heal = steady.iter().map(|minute| minute.heal_dials).sum::<u64>();

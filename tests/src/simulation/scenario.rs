@@ -144,10 +144,13 @@ pub struct Churn {
 
 /// Something that happens at its time.
 #[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Planned {
     /// When, in minutes.
     pub at: f64,
+    /// At a random moment of so many seconds after that: whatever repeats itself by a clock is met
+    /// at another moment in each run.
+    #[serde(default)]
+    pub within_s: f64,
     /// What.
     #[serde(flatten)]
     pub action: Action,
@@ -155,7 +158,7 @@ pub struct Planned {
 
 /// What may happen.
 #[derive(Debug, Clone, Deserialize)]
-#[serde(rename_all = "snake_case", tag = "do")]
+#[serde(rename_all = "snake_case", tag = "do", deny_unknown_fields)]
 pub enum Action {
     /// More nodes join.
     Join {
@@ -280,12 +283,17 @@ mod tests {
         let text = "name = 'x'\nminutes = 2\n[nodes]\ncount = 5\n[[events]]\nat = 1\ndo = 'split'\nparts = 2\n";
         let scenario = Scenario::parse(text).unwrap();
         assert_eq!(scenario.end(), Duration::from_secs(120));
-        assert!(matches!(scenario.events[0].action, Action::Split { parts: 2 }));
+        assert!(matches!(
+            scenario.events[0].action,
+            Action::Split { parts: 2 }
+        ));
         for wrong in ["count = 5\ncuont = 6", "count = -1"] {
             let text = text.replace("count = 5", wrong);
             assert!(Scenario::parse(&text).is_err(), "{wrong}");
         }
-        let text = text.replace("parts", "prats");
-        assert!(Scenario::parse(&text).is_err());
+        for wrong in ["prats = 2", "parts = 2\nprats = 3"] {
+            let text = text.replace("parts = 2", wrong);
+            assert!(Scenario::parse(&text).is_err(), "{wrong}");
+        }
     }
 }

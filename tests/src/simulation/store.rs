@@ -258,7 +258,10 @@ mod tests {
             assert_eq!(all.len(), MAX_PEERS);
             let ours = all.iter().filter(|(a, _)| Network::node_at(*a).is_some());
             let ours = ours.count();
-            assert!(ours <= 10 && (rules == Rules::Strict || ours == 0), "{ours}");
+            assert!(
+                ours <= 10 && (rules == Rules::Strict || ours == 0),
+                "{ours}"
+            );
         }
     }
 

@@ -11,9 +11,9 @@ use iroh_gossip::proto::{Command, Event as Heard, InEvent, Message, OutEvent, Sc
 use kukuri_contract::{BEACON, EndpointAddr, EndpointId};
 use kukuri_discovery::core::Input;
 
+use super::event::Event;
 use super::network::NodeId;
 use super::node::{Link, gossip_topic};
-use super::event::Event;
 use super::world::World;
 
 /// Longest dial (`gossip.dial_timeout_ms`).
@@ -50,9 +50,11 @@ impl World {
             node.pump_at = None;
         }
         let room = MAX_DIALS.saturating_sub(node.dialing);
-        let dials = node.membership.dials(now, room, &mut |len| rng.index(len));
+        let dials = node
+            .membership
+            .dials(now, room, &node.hosts, &mut |len| rng.index(len));
         node.dialing += dials.len();
-        let wake = node.membership.next_wake(now);
+        let wake = node.membership.next_wake(&node.hosts, now);
         // With all dials in use, the end of one of them comes back here.
         let wake = wake.filter(|_| node.dialing < MAX_DIALS);
         let wake = wake.map(|at| at.max(now + Duration::from_millis(1)));
@@ -106,17 +108,23 @@ impl World {
 
     pub(super) fn dial_ended(&mut self, from: NodeId, to: NodeId, by: By, connected: bool) {
         let now = self.queue.now();
-        let peer = self.endpoint(to);
+        let peer = self.address(to);
         let Some(node) = self.node(from) else {
             return;
         };
         match by {
             By::Membership => {
                 node.dialing -= 1;
-                node.membership.dial_ended(peer, connected, now);
+                node.hosts.dial_ended(&peer, connected, now);
+                node.membership.dial_ended(peer.id, connected, now);
             }
             By::Gossip => _ = node.gossip_dials.remove(&to),
         }
+    }
+
+    fn address(&self, id: NodeId) -> EndpointAddr {
+        let node = self.nodes[id as usize].as_ref();
+        node.expect("it has joined").address.clone()
     }
 
     pub(super) fn endpoint(&self, id: NodeId) -> EndpointId {

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use kukuri_contract::{
-    AnnounceResult, DiscoveryEvent, EPOCH_SECONDS, EndpointId, Epoch, EpochKeys,
-    SignRequest, SkipReason, TopicId, UnixMillis,
+    AnnounceResult, DiscoveryEvent, EPOCH_SECONDS, EndpointId, Epoch, EpochKeys, SignRequest,
+    SkipReason, TopicId, UnixMillis,
 };
 use kukuri_discovery::core::{DhtState, Effect, Input, Now};
 use kukuri_identity::core::derive::TopicKey;
@@ -17,13 +17,13 @@ use tokio::time::Instant;
 
 use super::dht::Dht;
 use super::event::Event;
+use super::links::Connection;
 use super::measure::Tally;
 use super::network::{Network, NodeId};
 use super::node::Node;
+use super::queue::Queue;
 use super::rng::Seeded;
 use super::scenario::{Scenario, range};
-use super::queue::Queue;
-use super::links::Connection;
 
 /// Some moment: the wall clock at the start of a run lies within the ten minutes after it.
 const EPOCH_ZERO: u64 = 1_780_000_200;
@@ -64,7 +64,10 @@ impl World {
         let into_epoch = rng.index(EPOCH_SECONDS as usize) as u64;
         let model = &scenario.network;
         let mut network = Network::new(seed, range(model.latency_ms), model.loss);
-        model.split.into_iter().for_each(|parts| network.split(parts));
+        model
+            .split
+            .into_iter()
+            .for_each(|parts| network.split(parts));
         let mut world = Self {
             scenario: scenario.clone(),
             queue: Queue::default(),
@@ -200,6 +203,7 @@ impl World {
         let address = node.address.clone();
         self.enter_swarm(id);
         self.drive(id, Input::Address(address));
+        self.drive(id, Input::EndpointPort(Some(Network::endpoint(id).port())));
         let discover = Input::Discover {
             topic: self.topic,
             peers: Vec::new(),
@@ -278,7 +282,10 @@ impl World {
                 }
                 self.plan(DHT_START, Event::Table(id));
             }
-            Effect::Send(to, packet) => self.send_datagram(id, to, packet),
+            Effect::Send(to, packet) => self.send_datagram(id, to, packet, Network::hello(id)),
+            Effect::DialBack(to, packet) => {
+                self.send_datagram(id, to, packet, Network::other(id));
+            }
             Effect::Emit(event) => self.emitted(id, event),
             // Nobody asks for these, and the local network is off.
             Effect::Show(_) | Effect::AnswerAnnounce(..) | Effect::AnswerLookup(..) => {}
@@ -327,19 +334,21 @@ impl World {
         }
     }
 
-    fn send_datagram(&mut self, id: NodeId, to: SocketAddrV4, packet: Vec<u8>) {
-        /// The second byte of a hello: 0 in a request.
-        const REQUEST: Option<&u8> = Some(&0);
+    fn send_datagram(&mut self, id: NodeId, to: SocketAddrV4, packet: Vec<u8>, from: SocketAddrV4) {
+        /// The second byte of a reply; whatever else comes was not asked for.
+        const REPLY: Option<&u8> = Some(&1);
         let Some(peer) = Network::node_at(to) else {
             return;
         };
         let Some(way) = self.network.datagram(id, peer, &mut self.rng) else {
             return;
         };
-        let unasked = packet.get(1) == REQUEST;
-        let there = self.node(peer).is_some_and(|node| node.reachable || !unasked);
+        let unasked = packet.get(1) != REPLY;
+        let there = self
+            .node(peer)
+            .is_some_and(|node| node.reachable || !unasked);
         if there {
-            let datagram = Input::Datagram(Network::hello(id), packet);
+            let datagram = Input::Datagram(from, packet);
             self.plan(way, Event::Fed(peer, Box::new(datagram)));
         }
     }
