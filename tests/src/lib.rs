@@ -1,6 +1,9 @@
 //! Whole-node tests: real processes against a real DHT, all on loopback.
 //!
 //! [`Process`] runs the binary `kukuri` and lets a test wait for the events that it prints.
+//! [`simulation`] runs thousands of nodes on a virtual clock instead.
+
+pub mod simulation;
 
 pub mod namespace;
 

@@ -110,13 +110,17 @@ impl Swarm {
 
     /// Root and size, if they are others than those that were told.
     pub fn news(&mut self, now: Duration) -> Option<(Option<EndpointId>, u64)> {
-        let news = (self.roots.root(), self.crowd.members());
-        let soon = now < self.told_at + TELL_PAUSE;
-        if news == self.told || (news.0 == self.told.0 && soon) {
+        let root = self.roots.root();
+        // The size is not looked at for each input: it is a sort of the sample.
+        if root == self.told.0 && now < self.told_at + TELL_PAUSE {
+            return None;
+        }
+        self.told_at = now;
+        let news = (root, self.crowd.members());
+        if news == self.told {
             return None;
         }
         self.told = news;
-        self.told_at = now;
         Some(news)
     }
 
