@@ -27,6 +27,8 @@ const FORM_LIMIT: Duration = Duration::from_secs(120);
 const SETTLE: Duration = Duration::from_secs(15);
 /// Most time for the sides to notice the split, beyond its own length.
 const NOTICE_LIMIT: Duration = Duration::from_secs(120);
+/// A swarm has healed when it has been whole for so long.
+const LASTING: Duration = Duration::from_secs(10);
 /// How often what the nodes say is read.
 const READ_EVERY: Duration = Duration::from_millis(5);
 /// Most time for a broadcast to reach everybody.
@@ -105,7 +107,7 @@ pub fn run(args: HealArgs) -> anyhow::Result<()> {
     }
     report.note(
         "Cells: p50 / p95 / max, or median (smallest - largest). A swarm is whole when all its nodes \
-         are connected, over others too; nobody posts before.",
+         are connected, over others too, and for 10 s; nobody posts before.",
     );
     report.print();
     args.output
@@ -135,7 +137,7 @@ fn measure(nodes: usize, args: &HealArgs, all: &mut [Runs]) -> anyhow::Result<()
     // All are read in turn; their lines are stamped as they come.
     poll(limit, READ_EVERY, || {
         swarms.iter_mut().for_each(Swarm::read);
-        swarms.iter().all(|swarm| swarm.whole().is_some())
+        swarms.iter().all(|swarm| swarm.is_whole_since(LASTING))
     });
     for ((column, noticed), (swarm, runs)) in
         COLUMNS.iter().zip(noticed).zip(swarms.iter_mut().zip(all))
@@ -151,7 +153,7 @@ fn measure(nodes: usize, args: &HealArgs, all: &mut [Runs]) -> anyhow::Result<()
         };
         runs.expected += 1;
         runs.noticed.0.push(noticed.as_secs_f64());
-        if let Some(after) = swarm.whole() {
+        if let Some(after) = swarm.whole().filter(|_| swarm.is_whole_since(LASTING)) {
             runs.healed.0.push(after.as_secs_f64());
             runs.reached.0.push(swarm.cast("all", CAST_LIMIT)?);
         }

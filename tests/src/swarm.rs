@@ -98,19 +98,31 @@ impl Swarm {
     /// # Panics
     /// When it does not hold in time, with the pieces of the swarm.
     pub fn wait(&mut self, what: &str, holds: impl Fn(&Self) -> bool) -> Duration {
+        self.wait_for_good(what, Duration::ZERO, holds)
+    }
+
+    /// Waits until the condition holds and has held for some time; says how long it took until it
+    /// did, for good.
+    ///
+    /// # Panics
+    /// When it does not hold in time, with the pieces of the swarm.
+    pub fn wait_for_good(
+        &mut self,
+        what: &str,
+        lasting: Duration,
+        holds: impl Fn(&Self) -> bool,
+    ) -> Duration {
         let begin = Instant::now();
+        let mut since = None;
         loop {
             self.read();
-            if holds(self) {
-                let took = begin.elapsed();
+            let now = begin.elapsed();
+            since = holds(self).then(|| since.unwrap_or(now));
+            if let Some(took) = since.filter(|since| now >= *since + lasting) {
                 println!("{what}: {:.2} s", took.as_secs_f64());
                 return took;
             }
-            assert!(
-                begin.elapsed() < DEADLINE,
-                "not in time: {what}; {}",
-                self.text()
-            );
+            assert!(now < DEADLINE, "not in time: {what}; {}", self.text());
             std::thread::sleep(READ_EVERY);
         }
     }

@@ -12,6 +12,8 @@ use kukuri_tests::swarm::Swarm;
 const TWENTY: [(Side, usize); 2] = [(Side::A, 10), (Side::B, 10)];
 /// A split is at least so long: until connections have timed out, and well beyond.
 const SPLIT: Duration = Duration::from_secs(40);
+/// A swarm has healed when it has been whole for so long.
+const LASTING: Duration = Duration::from_secs(10);
 /// From one swarm until something happens to it: longer than a swarm takes to form (10 s).
 const SETTLE: Duration = Duration::from_secs(15);
 
@@ -32,11 +34,12 @@ fn cut(swarm: &mut Swarm) {
 
 fn heal(swarm: &mut Swarm) {
     network::join();
-    let n = swarm.members().len();
-    swarm.wait(
-        &format!("N = {n}: healed, since the network is whole"),
-        Swarm::is_whole,
+    let what = format!(
+        "N = {}: healed, since the network is whole",
+        swarm.members().len()
     );
+    // A single connection between the sides may come and go.
+    swarm.wait_for_good(&what, LASTING, Swarm::is_whole);
 }
 
 #[test]

@@ -148,13 +148,20 @@ impl<'a> Swarm<'a> {
         self.whole
     }
 
-    /// The clock starts again, for a swarm that is to be whole again: by the word of both of two
-    /// neighbors now, because one may not have noticed that it lost the other.
+    /// The clock starts again, for a swarm that is to be whole again for good: by the word of both of
+    /// two neighbors now, because one may not have noticed that it lost the other; and the time
+    /// counts from when it was last not whole, because a first connection may come and go.
     pub fn restart_clock(&mut self) {
         self.read();
         self.word = Word::Both;
         self.go = Instant::now();
         self.whole = None;
+    }
+
+    /// Whether it has been whole for so long.
+    pub fn is_whole_since(&self, lasting: Duration) -> bool {
+        let whole = self.whole.map(|whole| whole + lasting);
+        whole.is_some_and(|until| self.go.elapsed() >= until)
     }
 
     /// Whether no node has a neighbor on the other side of a split, whose first side are so many.
@@ -258,8 +265,9 @@ impl<'a> Swarm<'a> {
         lines.sort_by_key(|(_, line)| line.at);
         for (at, line) in lines {
             self.members[at].hear(&line);
-            if self.whole.is_none() && self.is_whole() {
-                self.whole = Some(line.at.saturating_duration_since(self.go));
+            if self.whole.is_none() || self.word == Word::Both {
+                let now = line.at.saturating_duration_since(self.go);
+                self.whole = self.is_whole().then(|| self.whole.unwrap_or(now));
             }
         }
     }
