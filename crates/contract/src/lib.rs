@@ -33,10 +33,10 @@ mod verdict;
 
 pub use clock::WallClock;
 pub use discovery::{
-    Announce, AnnounceError, AnnounceResult, Announced, BeaconDrop, DhtHealth, DhtHealthQuery,
-    Discover, DiscoverError, DiscoveryEvent, DiscoveryPort, DiscoveryService, Forget, HearBeacon,
-    HelloDrop, Lookup, LookupError, LookupStats, MAX_BEACON_BYTES, SetAddress, SetAddressError,
-    SetNeighbors, SkipReason,
+    Announce, AnnounceError, AnnounceResult, Announced, BEACON, BeaconDrop, DhtHealth,
+    DhtHealthQuery, Discover, DiscoverError, DiscoveryEvent, DiscoveryPort, DiscoveryService,
+    Forget, HearBeacon, HelloDrop, Lookup, LookupError, LookupStats, MAX_BEACON_BYTES, SetAddress,
+    SetAddressError, SetNeighbors, SkipReason,
 };
 pub use event::{Event, Outlet};
 pub use factory::Factory;

@@ -226,6 +226,7 @@ impl DiscoveryActor {
         match effect {
             Effect::FetchKeys(topic, epoch) => self.fetch_keys(topic, epoch, ctx),
             Effect::SignRecord { topic, epoch, body } => self.sign(topic, epoch, body, ctx),
+            Effect::SignHeartbeat(topic, beat) => self.sign_heartbeat(topic, beat, ctx),
             Effect::StartLookup(query, infohash) => self.look(query, infohash, ctx),
             Effect::StartAnnounce(query, infohash) => self.announce(query, infohash, ctx),
             Effect::ProbeDht => self.probe(ctx),

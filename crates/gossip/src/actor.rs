@@ -14,8 +14,8 @@ use actix::{
 use asks::Asks;
 use futures_util::stream;
 use kukuri_contract::{
-    Broadcast, BroadcastError, Counters, Dial, DialError, EndpointAddr, EndpointKey, Factory,
-    GossipEvent, GossipPort, Join, JoinError, Joined, Lease, Leave, Limits, LocalAddress,
+    Broadcast, BroadcastError, Counters, Dial, DialError, DialReason, EndpointAddr, EndpointKey,
+    Factory, GossipEvent, GossipPort, Join, JoinError, Joined, Lease, Leave, Limits, LocalAddress,
     LocalAddresses, Never, Outlet, Probe, Stop, TopicId,
 };
 use tokio::sync::mpsc::error::TrySendError;
@@ -252,13 +252,19 @@ impl Handler<Dial> for GossipActor {
     type Result = Result<(), DialError>;
 
     fn handle(&mut self, dial: Dial, ctx: &mut Self::Context) -> Self::Result {
-        let Dial { topic, peers, .. } = dial;
+        let Dial {
+            topic,
+            peers,
+            reason,
+        } = dial;
         let open = self.topics.get_mut(&topic);
         let open = open.ok_or(DialError::UnknownTopic(topic))?;
-        let forgotten = peers
-            .into_iter()
-            .filter(|peer| open.membership.found(peer.clone()));
-        for _ in 0..forgotten.count() {
+        let membership = &mut open.membership;
+        let dropped = peers.into_iter().filter(|peer| match reason {
+            DialReason::Found => membership.found(peer.clone()),
+            DialReason::Heal => membership.heal_with(peer.clone()),
+        });
+        for _ in 0..dropped.count() {
             self.emit(GossipEvent::DialDropped { topic });
         }
         self.pump(ctx);

@@ -164,6 +164,10 @@ const LIBRARIES: &[Library] = &[
                 "crates/app/src/node/restarts.rs",
                 "its handlers for restarts",
             ),
+            (
+                "crates/app/src/node/swarm.rs",
+                "is a part of the node's actor",
+            ),
             ("crates/app/src/arbiter.rs", "a thread for each actor"),
             ("crates/app/src/node/identity.rs", "an identity alone"),
             (

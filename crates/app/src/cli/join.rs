@@ -165,13 +165,17 @@ async fn say_events(topic: &Topic, joined: &watch::Sender<bool>, output: &Output
             }
             _ => {}
         }
-        if let Some((json, text)) = describe(topic, &event) {
-            output.event(&json, text);
+        match describe(topic, &event) {
+            // For scripts: who chats does not want to know who the root is.
+            Some((json, None)) if output.is_json() => output.event(&json, ""),
+            Some((json, Some(text))) => output.event(&json, text),
+            _ => {}
         }
     }
 }
 
-fn describe(topic: &Topic, event: &TopicEvent) -> Option<(Value, String)> {
+/// An event for scripts and, unless it is for them only, for people.
+fn describe(topic: &Topic, event: &TopicEvent) -> Option<(Value, Option<String>)> {
     let said = match event {
         TopicEvent::Joined { source, after } => {
             let (name, after_ms) = (topic.name().as_str(), after.as_millis() as u64);
@@ -201,13 +205,18 @@ fn describe(topic: &Topic, event: &TopicEvent) -> Option<(Value, String)> {
             json!({ "event": "verdict", "outcome": verdict.as_str(), "hint": verdict.hint() }),
             format!("! {}", verdict.hint()),
         ),
+        TopicEvent::Swarm { root, members } => {
+            let swarm = json!({ "event": "swarm", "root": root, "members": members });
+            return Some((swarm, None));
+        }
         TopicEvent::Lagged(missed) => (
             json!({ "event": "lagged", "missed": missed }),
             format!("! {missed} events were missed: this reader is too slow"),
         ),
         _ => return None,
     };
-    Some(said)
+    let (json, text) = said;
+    Some((json, Some(text)))
 }
 
 /// A line that was typed, with those that were pasted together with it. Told to the screen, because

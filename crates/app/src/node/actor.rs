@@ -4,7 +4,7 @@
 //! gossip has ends the search of discovery; a broadcast becomes a verified, stored post. What it
 //! tells the services once may be lost, with the service or on the way, so it also tells them again
 //! now and then: `topics.rs` reconciles. `posts.rs` sends and receives posts, `repair.rs` repairs
-//! gaps.
+//! gaps, `swarm.rs` keeps swarms whole.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, WrapFuture};
 use bytes::Bytes;
 use kukuri_contract::{
-    CallError, Dial, DialReason, DiscoveryEvent, DiscoveryPort, EndpointAddr, EndpointId,
+    BEACON, CallError, Dial, DialReason, DiscoveryEvent, DiscoveryPort, EndpointAddr, EndpointId,
     GossipEvent, GossipPort, Never, NodeEvent, PostDrop, Probe, Remember, RememberContacts, Source,
     Stop, StoreEvent, StorePort, TopicId, TopicName, Verdict, WallClock,
 };
@@ -311,6 +311,13 @@ impl Handler<DiscoveryEvent> for NodeActor {
                 ..
             } => self.peer_found(topic, peer, source, ctx),
             DiscoveryEvent::VerdictChanged { topic, verdict } => self.verdict(topic, verdict),
+            DiscoveryEvent::PartFound { topic, peer } => self.part_found(topic, peer, ctx),
+            DiscoveryEvent::BeaconDue { topic, payload } => self.send_beacon(topic, payload, ctx),
+            DiscoveryEvent::SwarmChanged {
+                topic,
+                root,
+                members,
+            } => self.tell(topic, TopicEvent::Swarm { root, members }),
             DiscoveryEvent::DhtContacts(contacts) => self.remember_contacts(contacts, ctx),
             DiscoveryEvent::Lagged(missed) => self.missed(DiscoveryPort::SERVICE, missed, ctx),
             // The rest is for the metrics.
@@ -326,7 +333,10 @@ impl Handler<GossipEvent> for NodeActor {
         match event {
             GossipEvent::NeighborUp { topic, peer, .. } => self.neighbor_up(topic, peer, ctx),
             GossipEvent::NeighborDown { topic, peer, .. } => self.neighbor_down(topic, peer, ctx),
-            GossipEvent::Received { topic, payload, .. } => self.received(topic, payload, ctx),
+            GossipEvent::Received { topic, payload, .. } => match payload.first() {
+                Some(&BEACON) => self.hear_beacon(topic, payload, ctx),
+                _ => self.received(topic, payload, ctx),
+            },
             GossipEvent::Asked {
                 topic,
                 from,

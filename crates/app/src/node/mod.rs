@@ -10,6 +10,7 @@ mod repair;
 mod restarts;
 mod run;
 pub mod service;
+mod swarm;
 mod topic;
 mod topics;
 pub mod wanted;

@@ -144,6 +144,13 @@ pub enum TopicEvent {
     },
     /// Another author's post: verified, stored, and new.
     Post(PostEvent),
+    /// What is known of the swarm as a whole has changed.
+    Swarm {
+        /// Its root: whose heartbeats name this part of the swarm. `None` until one is known.
+        root: Option<EndpointId>,
+        /// Members, this node included; an estimate in a large swarm.
+        members: u64,
+    },
     /// What came of looking for peers has changed.
     Verdict(Verdict),
     /// So many events were missed because this reader, or this node, was too slow.

@@ -8,6 +8,7 @@ use actix::{ActorFutureExt, AsyncContext, Context, Handler, Message, WrapFuture}
 use futures_util::StreamExt;
 use kukuri_contract::{
     AnnounceResult, DiscoveryEvent, Epoch, InfoHash, Sign, SignRequest, TopicId, TopicKeys,
+    UnixMillis,
 };
 
 use super::DiscoveryActor;
@@ -142,6 +143,29 @@ impl DiscoveryActor {
                 Err(error) => {
                     tracing::debug!(?topic, %error, "no signature from identity");
                     actor.drive_later(Input::NotSigned(topic), ctx);
+                }
+            });
+        ctx.spawn(then);
+    }
+
+    pub(super) fn sign_heartbeat(
+        &mut self,
+        topic: TopicId,
+        beat: UnixMillis,
+        ctx: &mut Context<Self>,
+    ) {
+        let identity = self.deps.identity.clone();
+        let signed = async move {
+            let request = SignRequest::Heartbeat { topic, beat };
+            identity.sign(Sign(request)).await
+        };
+        let then = signed
+            .into_actor(self)
+            .map(move |signed, actor, ctx| match signed {
+                Ok(signature) => actor.drive(Input::Beat(topic, beat, signature), ctx),
+                Err(error) => {
+                    tracing::debug!(?topic, %error, "no signature from identity");
+                    actor.drive(Input::NoBeat(topic), ctx);
                 }
             });
         ctx.spawn(then);

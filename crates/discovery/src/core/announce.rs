@@ -2,8 +2,8 @@
 //!
 //! A topic of N members is to be written at most ten times a minute: each member writes every
 //! `max(5 min, N x 6 s)`, at a place in that interval that its endpoint id and the epoch give, so
-//! that the members never write all at the turn of an epoch. N is not estimated yet, and taken as 1:
-//! above 50 members there are more writes.
+//! that the members never write all at the turn of an epoch. N is an estimate
+//! ([`crowd`](super::crowd)).
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -38,6 +38,8 @@ pub struct Announcer {
     last: Option<Duration>,
     /// Announcements in a row that nobody has acknowledged.
     failed: u32,
+    /// The interval that the next one was planned in, in seconds.
+    planned_in: u64,
 }
 
 #[derive(Debug)]
@@ -86,16 +88,20 @@ impl Announcer {
 
     /// Plans the next one: at the own place in the interval, or earlier if this one has failed.
     pub fn plan_next(&mut self, me: EndpointId, members: u64, now: Now, config: &Config) {
-        let interval_s = config
-            .reannounce_s
-            .max(members.saturating_mul(config.reannounce_per_member_s))
-            .max(1);
+        let interval_s = interval_s(members, config);
+        self.planned_in = interval_s;
         let wait = wait_for_place(me, interval_s * 1000, now.unix);
         let mut wait = Duration::from_millis(wait);
         if let Some(doublings) = self.failed.checked_sub(1) {
             wait = wait.min(FAILED_PAUSE.saturating_mul(2u32.saturating_pow(doublings)));
         }
         self.due = Some(now.mono + wait);
+    }
+
+    /// Whether the topic has grown so much since the next one was planned that it must be planned
+    /// anew: its place was one of a much shorter interval.
+    pub fn is_outgrown(&self, members: u64, config: &Config) -> bool {
+        self.last.is_some() && self.failed == 0 && interval_s(members, config) > 2 * self.planned_in
     }
 
     /// Whether a look-up or a retry is under way.
@@ -182,6 +188,13 @@ impl Announcer {
             None => self.due,
         }
     }
+}
+
+fn interval_s(members: u64, config: &Config) -> u64 {
+    config
+        .reannounce_s
+        .max(members.saturating_mul(config.reannounce_per_member_s))
+        .max(1)
 }
 
 /// Milliseconds until the own place in the interval, at least half an interval away.
@@ -311,6 +324,27 @@ mod tests {
         );
         let early = waits.iter().filter(|w| **w < interval).count();
         assert!((25..75).contains(&early), "{early}");
+    }
+
+    #[test]
+    fn a_place_in_a_much_shorter_interval_is_given_up() {
+        let (config, mut rng) = (Config::default(), Seeded(1));
+        let mut announcer = Announcer::default();
+        let now = Now {
+            mono: Duration::ZERO,
+            unix: NOW,
+        };
+        assert!(
+            !announcer.is_outgrown(10_000, &config),
+            "the first one is a newcomer's"
+        );
+        announcer
+            .start(QueryId(1), 0, MS, &mut rng, &config)
+            .unwrap();
+        announcer.try_ended(QueryId(1), STORED, MS, &mut rng, &config);
+        announcer.plan_next(EndpointId::from_bytes([1; 32]), 50, now, &config);
+        assert!(!announcer.is_outgrown(100, &config));
+        assert!(announcer.is_outgrown(101, &config));
     }
 
     #[test]

@@ -13,8 +13,9 @@ use crate::config::Config;
 const MAX_RESTING: usize = 4096;
 /// How long an address counts as our own.
 const OWN_FOR: Duration = Duration::from_secs(600);
-/// Longest rest of an address that never answers.
-const LONGEST_REST: Duration = Duration::from_secs(3600);
+/// Longest rest of an address that never answers. 5 min, the usual interval of announcements: halves
+/// of a swarm that the network kept apart meet within one, once it is whole.
+const LONGEST_REST: Duration = Duration::from_secs(300);
 
 /// A hello that waits for its reply.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,6 +34,8 @@ pub struct Pending {
     pub first_sent: Duration,
     tries: u32,
     deadline: Duration,
+    /// The address rests if it does not answer.
+    rests: bool,
 }
 
 /// What to do about a hello whose reply is late.
@@ -114,7 +117,17 @@ impl Exchange {
             first_sent: now,
             tries: 1,
             deadline: now + self.timeout,
+            rests: true,
         });
+    }
+
+    /// A hello under way is not sent again, and its address does not rest if it stays silent: who was
+    /// lost is asked at a pace of its own.
+    pub fn only_try(&mut self, id: &RequestId) {
+        if let Some(hello) = self.pending.iter_mut().find(|p| p.id == *id) {
+            hello.tries = self.tries;
+            hello.rests = false;
+        }
     }
 
     /// The hellos that were sent to an address: a reply from there may belong to one of them.
@@ -179,6 +192,9 @@ impl Exchange {
     }
 
     fn failed(&mut self, hello: &Pending, now: Duration) {
+        if !hello.rests {
+            return;
+        }
         let key = (hello.topic, hello.to);
         let failures = self.rests.get(&key).map_or(0, |rest| rest.failures);
         let rest = self.rest * 2u32.saturating_pow(failures.min(16));
@@ -241,7 +257,7 @@ mod tests {
             }
             rests.push((now - start).as_secs());
         }
-        assert_eq!(rests, [60, 120, 240, 480, 960, 1920, 3600, 3600]);
+        assert_eq!(rests, [60, 120, 240, 300, 300, 300, 300, 300]);
     }
 
     #[test]

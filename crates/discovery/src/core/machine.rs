@@ -2,9 +2,10 @@
 //!
 //! This file has the inputs and the clockwork; `seek.rs` has what goes to the DHT (look-ups and
 //! announcements), `greet.rs` what goes over the hello socket, `sight.rs` what comes without the
-//! DHT.
+//! DHT, `heal.rs` what keeps a swarm whole.
 
 mod greet;
+mod heal;
 mod seek;
 mod sight;
 #[cfg(test)]
@@ -16,7 +17,7 @@ use std::time::Duration;
 
 use kukuri_contract::{
     AnnounceError, DiscoverError, DiscoveryEvent, EndpointAddr, EndpointId, Epoch, HelloDrop,
-    LookupStats, TopicId,
+    LookupStats, TopicId, UnixMillis,
 };
 
 use super::address::Policy;
@@ -75,6 +76,7 @@ pub struct Core {
     suspects: RateLimit<()>,
     valid_hellos: RateLimit<EndpointId>,
     sightings: RateLimit<()>,
+    beacons: RateLimit<TopicId>,
     clocks: Clocks,
     replies: Replies,
     patience: Patience,
@@ -116,6 +118,7 @@ impl Core {
             suspects: RateLimit::new(SUSPECTS, RATE_WINDOW, 1),
             valid_hellos: RateLimit::new(VALID_PER_ENDPOINT, RATE_WINDOW, RATE_KEYS),
             sightings: RateLimit::new(SIGHTINGS, RATE_WINDOW, 1),
+            beacons: RateLimit::new(heal::BEACONS, RATE_WINDOW, config.max_topics),
             clocks: Clocks::default(),
             replies: Replies::default(),
             patience: Patience::default(),
@@ -157,7 +160,13 @@ impl Core {
             } => self.discover(topic, peers, cached, now),
             Input::Forget(topic) => self.forget(topic, now),
             Input::Neighbors(topic, neighbors) => self.neighbors(topic, &neighbors, now),
-            Input::Beacon(..) => {}
+            Input::Beacon(topic, payload) => self.beacon(topic, &payload, now),
+            Input::Beat(topic, beat, signature) => self.beat(topic, beat, signature, now, rng),
+            Input::NoBeat(topic) => {
+                if let Some(topic) = self.topics.get_mut(&topic) {
+                    topic.swarm.roots.not_signed(now.mono);
+                }
+            }
             Input::Address(address) => self.set_address(address),
             Input::Keys(topic, epoch, keys) => self.put_keys(topic, epoch, keys, now),
             Input::Signed {
@@ -166,7 +175,7 @@ impl Core {
                 signature,
             } => {
                 if let Some(topic) = self.topics.get_mut(&topic) {
-                    topic.put_record(&body, finish(body.clone(), &signature));
+                    topic.own.put(&body, finish(body.clone(), &signature));
                 }
             }
             Input::NoKeys(topic, epoch) => {
@@ -176,7 +185,7 @@ impl Core {
             }
             Input::NotSigned(topic) => {
                 if let Some(topic) = self.topics.get_mut(&topic) {
-                    topic.sign_again();
+                    topic.own.sign_again();
                 }
             }
             Input::DhtReplies { asked, answered } => self.dht_heard(asked, answered, now),
@@ -214,7 +223,15 @@ impl Core {
             let announce = topic.announcer.next_wake().filter(|_| self.dht_is_up());
             let verdict = verdict.map(|since| since + self.first_contact());
             let given = topic.given.next_wake();
-            [lookup, announce, verdict, given, self.probe_due(topic)]
+            let swarm = topic.swarm.next_wake();
+            [
+                lookup,
+                announce,
+                verdict,
+                given,
+                swarm,
+                self.probe_due(topic),
+            ]
         });
         let show = self.show_due.then_some(self.next_show);
         let patience = self.patience_due();
@@ -249,7 +266,7 @@ impl Core {
         let Some(topic) = self.topics.get_mut(&id) else {
             return;
         };
-        if topic.set_neighbors(neighbors.len(), now.mono) {
+        if topic.set_neighbors(neighbors, now.mono) {
             // Others that lost the same neighbors must be able to find this node: an announcement
             // of the last minute still stands.
             let fresh = |ago: Duration| ago < Duration::from_secs(60);
@@ -262,7 +279,7 @@ impl Core {
     fn set_address(&mut self, address: EndpointAddr) {
         if self.address.as_ref() != Some(&address) {
             self.address = Some(address);
-            self.topics.values_mut().for_each(Topic::outdate_record);
+            self.topics.values_mut().for_each(|t| t.own.outdate());
         }
     }
 
@@ -270,6 +287,7 @@ impl Core {
 
     fn pump(&mut self, now: Now, rng: &mut impl Entropy) {
         self.fetch_keys(now);
+        self.heal(now, rng);
         self.sign_records(now);
         self.show(now, rng);
         self.tell_again(now, rng);
@@ -297,7 +315,10 @@ impl Core {
             return;
         };
         for (id, topic) in &mut self.topics {
-            if let Some(body) = topic.record_to_sign(address, now.unix) {
+            if let Some(body) = topic
+                .own
+                .to_sign(address, topic.swarm.roots.mark(), now.unix)
+            {
                 self.out.push(Effect::SignRecord {
                     topic: *id,
                     epoch: Epoch::at(now.unix),
@@ -354,4 +375,9 @@ impl Core {
         let answers = tickets.into_iter().map(|t| Effect::AnswerLookup(t, stats));
         self.out.extend(answers);
     }
+}
+
+/// Whether a time that another node tells is near enough to the own one.
+fn is_fresh(theirs: UnixMillis, ours: UnixMillis) -> bool {
+    theirs.distance(ours) <= FRESH_MS
 }

@@ -7,13 +7,16 @@
 //! Read top-down: [`machine`] ties the parts together. [`topic`] is what is known of one topic,
 //! [`given`] its peers that need no looking; [`nearby`] is what other sources show and see;
 //! [`lookup`] picks the entries of one query that get a hello; [`exchange`] has the hellos under
-//! way; [`announce`] is the schedule and budget of writes; [`patience`] how long a DHT node is waited for;
+//! way; [`announce`] is the schedule and budget of writes; [`swarm`] is what is known of the
+//! swarm as a whole: its [`root`], its [`crowd`], members to be [`remembered`]; [`patience`] how long a DHT node is waited for;
 //! [`verdict`] says what came of it all.
-//! [`record`] and [`hello`] are the wire formats of `docs/PROTOCOL.md`.
+//! [`record`], [`hello`] and [`beacon`] are the wire formats of `docs/PROTOCOL.md`.
 
 pub mod address;
 pub mod announce;
 pub mod backoff;
+pub mod beacon;
+pub mod crowd;
 pub mod exchange;
 pub mod given;
 pub mod guard;
@@ -21,8 +24,12 @@ pub mod hello;
 pub mod lookup;
 pub mod machine;
 pub mod nearby;
+pub mod own;
 pub mod patience;
 pub mod record;
+pub mod remembered;
+pub mod root;
+pub mod swarm;
 #[cfg(test)]
 pub mod testing;
 pub mod topic;
@@ -134,6 +141,10 @@ pub enum Input {
     NoKeys(TopicId, Epoch),
     /// [`Effect::SignRecord`] brought nothing; it may be asked for again.
     NotSigned(TopicId),
+    /// The signature that [`Effect::SignHeartbeat`] asked for.
+    Beat(TopicId, UnixMillis, Signature),
+    /// [`Effect::SignHeartbeat`] brought nothing.
+    NoBeat(TopicId),
     /// There is a DHT node here, or not.
     Dht(DhtState),
     /// What came of [`Effect::ProbeDht`].
@@ -177,6 +188,8 @@ pub enum Effect {
         /// The record without its signature.
         body: Vec<u8>,
     },
+    /// Ask identity to sign a heartbeat of this node.
+    SignHeartbeat(TopicId, UnixMillis),
     /// Ask the DHT who is under an infohash.
     StartLookup(QueryId, InfoHash),
     /// Announce the hello port under an infohash.

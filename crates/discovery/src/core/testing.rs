@@ -7,6 +7,7 @@ use kukuri_contract::{
 };
 
 use super::Entropy;
+use super::beacon::Heartbeat;
 use super::record::{NO_MARK, body, finish};
 
 /// Some moment in the middle of an epoch.
@@ -70,5 +71,16 @@ pub fn keys(n: u8) -> EpochKeys {
         board_salt: KeyBytes::new([n ^ 0xd0; 32]),
         repair: KeyBytes::new([n ^ 0x20; 32]),
         post_seal: None,
+    }
+}
+
+/// A heartbeat of endpoint number n.
+pub fn heartbeat(n: u8, topic: TopicId, beat: UnixMillis) -> Heartbeat {
+    let preimage = SignRequest::Heartbeat { topic, beat }.preimage();
+    let signature = signing_key(n).sign(&preimage).to_bytes();
+    Heartbeat {
+        root: peer(n).id,
+        beat,
+        signature: kukuri_contract::Signature::from_bytes(signature),
     }
 }

@@ -12,7 +12,9 @@ use kukuri_contract::{
 use super::announce::Announcer;
 use super::backoff::Backoff;
 use super::given::Given;
-use super::record::{NO_MARK, Record, RecordError, body};
+use super::own::OwnRecord;
+use super::record::{Record, RecordError};
+use super::swarm::Swarm;
 use super::verdict::Evidence;
 use super::{Entropy, Now, Ticket};
 use crate::config::Config;
@@ -23,8 +25,6 @@ const MAX_MEMBERS: usize = 64;
 const MAX_TOLD: usize = 1024;
 /// A lonely node tells a peer again after so long, so that it is dialed again.
 const TELL_AGAIN: Duration = Duration::from_secs(10);
-/// An own record is made anew at this age, long before others take it for stale.
-const OWN_RECORD_MAX_AGE_MS: u64 = 5 * 60 * 1000;
 /// Hellos of epochs so far from the own one are accepted.
 const EPOCHS_ACCEPTED: i64 = 2;
 /// A node with neighbors reads the neighboring epoch within this distance of its border.
@@ -53,28 +53,20 @@ pub struct Topic {
     pub evidence: Evidence,
     /// What was last said to the listeners.
     pub verdict: Option<Verdict>,
+    /// The own record.
+    pub own: OwnRecord,
+    /// Its swarm as a whole.
+    pub swarm: Swarm,
     keys: BTreeMap<Epoch, EpochKeys>,
     keys_asked: BTreeSet<Epoch>,
-    own: OwnRecord,
     members: HashMap<EndpointId, Record>,
     told: HashMap<(EndpointId, Source), Duration>,
     backoff: Backoff,
 }
 
-/// The own record of a topic.
-#[derive(Debug, Default)]
-struct OwnRecord {
-    bytes: Option<Vec<u8>>,
-    issued_at: UnixMillis,
-    /// What identity was asked to sign; the answer must be for this.
-    asked: Option<Vec<u8>>,
-    /// The addresses have changed since.
-    outdated: bool,
-}
-
 impl Topic {
     /// A topic whose discovery begins now.
-    pub fn new(id: TopicId, now: Duration) -> Self {
+    pub fn new(id: TopicId, me: EndpointId, now: Duration) -> Self {
         let mut given = Given::default();
         given.alone(now);
         Self {
@@ -88,9 +80,10 @@ impl Topic {
             announcer: Announcer::default(),
             evidence: Evidence::default(),
             verdict: None,
+            own: OwnRecord::default(),
+            swarm: Swarm::new(id, me, now),
             keys: BTreeMap::new(),
             keys_asked: BTreeSet::new(),
-            own: OwnRecord::default(),
             members: HashMap::new(),
             told: HashMap::new(),
             backoff: Backoff::default(),
@@ -156,46 +149,6 @@ impl Topic {
         epochs
     }
 
-    // --- own record ---
-
-    /// What identity must sign now, if the own record is missing, old or outdated.
-    pub fn record_to_sign(&mut self, address: &EndpointAddr, now: UnixMillis) -> Option<Vec<u8>> {
-        let old = self.own.issued_at.distance(now) > OWN_RECORD_MAX_AGE_MS;
-        let wanted = self.own.bytes.is_none() || self.own.outdated || old;
-        if !wanted || self.own.asked.is_some() {
-            return None;
-        }
-        let body = body(address, now, NO_MARK);
-        self.own.outdated = false;
-        self.own.issued_at = now;
-        self.own.asked = Some(body.clone());
-        Some(body)
-    }
-
-    /// The own addresses have changed.
-    pub fn outdate_record(&mut self) {
-        self.own.outdated = true;
-    }
-
-    /// Takes in a signed record, if it is the one that was asked for.
-    pub fn put_record(&mut self, body: &[u8], bytes: Vec<u8>) {
-        if self.own.asked.as_deref() == Some(body) {
-            self.own.asked = None;
-            self.own.bytes = Some(bytes);
-        }
-    }
-
-    /// There was no answer about the own record.
-    pub fn sign_again(&mut self) {
-        self.own.asked = None;
-        self.own.outdated = true;
-    }
-
-    /// The own record, once there is one.
-    pub fn record(&self) -> Option<&[u8]> {
-        self.own.bytes.as_deref()
-    }
-
     // --- members ---
 
     /// The record of these bytes, be it new or known.
@@ -213,11 +166,17 @@ impl Topic {
         let id = record.peer.id;
         let known = self.members.get(&id);
         let moved = known.is_some_and(|k| k.issued_at < record.issued_at && k.peer != record.peer);
-        if known.is_none_or(|k| k.issued_at < record.issued_at) {
-            self.make_room(now.unix);
-            self.members.insert(id, record);
-        }
+        self.keep(record, now.unix);
         self.tell(id, source, moved, now.mono)
+    }
+
+    /// Takes in a verified record, to be handed on; an older one never wins.
+    pub fn keep(&mut self, record: Record, now: UnixMillis) {
+        let known = self.members.get(&record.peer.id);
+        if known.is_none_or(|k| k.issued_at < record.issued_at) {
+            self.make_room(now);
+            self.members.insert(record.peer.id, record);
+        }
     }
 
     /// Notes that a peer is told to the listeners; false if there is no need.
@@ -271,10 +230,11 @@ impl Topic {
 
     // --- schedule ---
 
-    /// The number of neighbors has changed. Says whether a search begins.
-    pub fn set_neighbors(&mut self, neighbors: usize, now: Duration) -> bool {
-        let before = std::mem::replace(&mut self.neighbors, neighbors);
-        match (before, neighbors) {
+    /// The neighbors have changed, perhaps. Says whether a search begins.
+    pub fn set_neighbors(&mut self, neighbors: &[EndpointId], now: Duration) -> bool {
+        self.swarm.set_neighbors(neighbors, now);
+        let before = std::mem::replace(&mut self.neighbors, neighbors.len());
+        match (before, self.neighbors) {
             (0, 0) => false,
             (_, 0) => {
                 self.search_again(now);
@@ -334,19 +294,19 @@ mod tests {
 
     #[test]
     fn a_peer_is_told_once_per_source_and_again_when_needed() {
-        let mut topic = Topic::new(TOPIC, Duration::ZERO);
+        let mut topic = Topic::new(TOPIC, peer(9).id, Duration::ZERO);
         let r = || record(1, NOW);
         assert!(topic.learn(r(), Source::Inbound, now(0)));
         assert!(!topic.learn(r(), Source::Inbound, now(1)));
         assert!(topic.learn(r(), Source::Rendezvous, now(1)));
         assert!(topic.learn(r(), Source::Rendezvous, now(12)));
-        topic.set_neighbors(1, now(13).mono);
+        topic.set_neighbors(&[peer(1).id], now(13).mono);
         assert!(!topic.learn(r(), Source::Rendezvous, now(60)));
     }
 
     #[test]
     fn an_older_record_never_wins_and_members_are_bounded() {
-        let mut topic = Topic::new(TOPIC, Duration::ZERO);
+        let mut topic = Topic::new(TOPIC, peer(9).id, Duration::ZERO);
         let newer = UnixMillis(NOW.0 + 1000);
         topic.learn(record(1, newer), Source::Rendezvous, now(1));
         topic.learn(record(1, NOW), Source::Rendezvous, now(1));
@@ -364,14 +324,14 @@ mod tests {
 
     #[test]
     fn epochs_while_alone_and_with_neighbors() {
-        let mut topic = Topic::new(TOPIC, Duration::ZERO);
+        let mut topic = Topic::new(TOPIC, peer(9).id, Duration::ZERO);
         let start = UnixMillis(600_000 * 100);
         let middle = UnixMillis(start.0 + 300_000);
         let read = |topic: &Topic, at| -> Vec<u64> {
             topic.epochs_to_read(at).iter().map(|e| e.0).collect()
         };
         assert_eq!(read(&topic, middle), [100, 99, 101]);
-        topic.set_neighbors(1, Duration::ZERO);
+        topic.set_neighbors(&[peer(1).id], Duration::ZERO);
         assert_eq!(read(&topic, middle), [100]);
         assert_eq!(read(&topic, start), [100, 99]);
         assert_eq!(read(&topic, UnixMillis(start.0 - 1)), [99, 100]);
@@ -379,7 +339,7 @@ mod tests {
 
     #[test]
     fn keys_are_asked_once_and_dropped_when_old() {
-        let mut topic = Topic::new(TOPIC, Duration::ZERO);
+        let mut topic = Topic::new(TOPIC, peer(9).id, Duration::ZERO);
         let asked = topic.missing_keys(Epoch(10));
         assert_eq!(asked[0], Epoch(10), "the own epoch first");
         assert_eq!(asked.len(), 5);

@@ -14,6 +14,8 @@ use crate::config::Config;
 
 /// Peers that are remembered to be dialed.
 const MAX_CANDIDATES: usize = 64;
+/// Peers of other parts of the swarm that wait to be dialed: one of them is enough.
+const MAX_HEALERS: usize = 8;
 /// Dials that begin at once; the next ones follow at the configured pace.
 const FIRST_DIALS: u32 = 2;
 /// First and longest rest of a peer that was dialed and did not become a neighbor: it may be in
@@ -38,6 +40,8 @@ pub struct Membership {
     dialing: BTreeSet<EndpointId>,
     /// Dialed since the swarm began to form.
     dialed: BTreeSet<EndpointId>,
+    /// Of other parts of the swarm: dialed whatever the neighbors.
+    healers: VecDeque<EndpointAddr>,
     /// Newest first.
     candidates: VecDeque<EndpointAddr>,
     rests: HashMap<EndpointId, Rest>,
@@ -64,6 +68,7 @@ impl Membership {
             neighbors: BTreeSet::new(),
             dialing: BTreeSet::new(),
             dialed: BTreeSet::new(),
+            healers: VecDeque::new(),
             candidates: VecDeque::new(),
             rests: HashMap::new(),
         }
@@ -97,6 +102,18 @@ impl Membership {
         true
     }
 
+    /// A peer of another part of the swarm was found. Says whether there is no room for it.
+    pub fn heal_with(&mut self, peer: EndpointAddr) -> bool {
+        if peer.id == self.me || self.healers.iter().any(|known| known.id == peer.id) {
+            return false;
+        }
+        let full = self.healers.len() >= MAX_HEALERS;
+        if !full {
+            self.healers.push_back(peer);
+        }
+        full
+    }
+
     /// The peers to dial now, at most `room` of them, in random order.
     pub fn dials(
         &mut self,
@@ -105,6 +122,14 @@ impl Membership {
         below: &mut impl FnMut(usize) -> usize,
     ) -> Vec<EndpointAddr> {
         let mut out = Vec::new();
+        while out.len() < room
+            && let Some(peer) = self.healers.pop_front()
+        {
+            if self.is_free(peer.id) {
+                self.dialing.insert(peer.id);
+                out.push(peer);
+            }
+        }
         while out.len() < room && self.wants_dial(now) && self.pace_ends() <= now {
             let ready = self
                 .candidates
@@ -165,6 +190,9 @@ impl Membership {
 
     /// When [`dials`](Self::dials) may have something new, without any input before.
     pub fn next_wake(&self, now: Duration) -> Option<Duration> {
+        if !self.healers.is_empty() {
+            return Some(now);
+        }
         if !self.wants_dial(now) {
             return None;
         }
@@ -318,6 +346,23 @@ mod tests {
         topic.dial_ended(peer(1).id, true, S);
         assert!(dials(&mut topic, 2 * S).is_empty());
         assert_eq!(topic.next_wake(2 * S), Some(4 * S));
+    }
+
+    #[test]
+    fn a_peer_of_another_part_is_dialed_whatever_the_neighbors() {
+        let mut topic = topic();
+        for n in 1..=5 {
+            topic.neighbor_up(peer(n).id);
+        }
+        let now = 60 * S;
+        assert!(!topic.heal_with(peer(6)) && !topic.heal_with(peer(5)));
+        assert_eq!(topic.next_wake(now), Some(now));
+        assert_eq!(dials(&mut topic, now), [peer(6).id], "5 is a neighbor");
+        assert!(!topic.heal_with(peer(6)));
+        assert!(dials(&mut topic, now).is_empty(), "one dial at a time");
+        assert_eq!(topic.next_wake(now), None);
+        let refused = (10..50).filter(|n| topic.heal_with(peer(*n))).count();
+        assert_eq!(refused, 40 - MAX_HEALERS);
     }
 
     #[test]

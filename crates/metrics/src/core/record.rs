@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use kukuri_contract::{
-    DiscoveryEvent, DiscoveryPort, GossipEvent, GossipPort, NodeEvent, StoreError, StoreEvent,
-    StorePort, TopicId, Verdict,
+    DiscoveryEvent, DiscoveryPort, EndpointId, GossipEvent, GossipPort, NodeEvent, StoreError,
+    StoreEvent, StorePort, TopicId, Verdict,
 };
 
 use super::series::{self, MAX_LABELS, Series};
@@ -28,6 +28,7 @@ pub enum Change {
 #[derive(Debug, Default)]
 pub struct Recorder {
     neighbors: BTreeMap<TopicId, usize>,
+    swarms: BTreeMap<TopicId, (Option<EndpointId>, u64)>,
     /// Open topics with what has come of looking for their peers. The node may tell of one again,
     /// after it was started again.
     topics: BTreeMap<TopicId, Option<Verdict>>,
@@ -72,11 +73,41 @@ impl Recorder {
                 ),
                 set(&series::DHT_SERVING, "", f64::from(u8::from(health.serves))),
             ],
+            DiscoveryEvent::BeaconDue { .. } => vec![count(&series::BEACONS_SENT, "", 1)],
+            DiscoveryEvent::BeaconDropped { reason } => {
+                vec![count(&series::BEACON_DROPS, reason.as_str(), 1)]
+            }
+            DiscoveryEvent::PartFound { .. } => vec![count(&series::PARTS_FOUND, "", 1)],
+            DiscoveryEvent::SwarmChanged {
+                topic,
+                root,
+                members,
+            } => self.swarm_changed(*topic, *root, *members),
             // The node says it with what was before.
             DiscoveryEvent::VerdictChanged { .. } => Vec::new(),
             DiscoveryEvent::Lagged(missed) => lagged(DiscoveryPort::SERVICE, *missed),
             _ => Vec::new(),
         }
+    }
+
+    fn swarm_changed(
+        &mut self,
+        topic: TopicId,
+        root: Option<EndpointId>,
+        members: u64,
+    ) -> Vec<Change> {
+        let before = self.swarms.insert(topic, (root, members));
+        let before = before.and_then(|(root, _)| root);
+        let mut changes = vec![self.say_members()];
+        if before.is_some() && root.is_some() && before != root {
+            changes.push(count(&series::ROOT_CHANGES, "", 1));
+        }
+        changes
+    }
+
+    fn say_members(&self) -> Change {
+        let largest = self.swarms.values().map(|(_, members)| *members).max();
+        set(&series::MEMBERS, "", largest.unwrap_or(0) as f64)
     }
 
     /// Changes that an event of gossip means.
@@ -151,7 +182,9 @@ impl Recorder {
             NodeEvent::TopicOpened { topic } => self.set_topic(*topic, None),
             NodeEvent::TopicClosed { topic } => {
                 self.topics.remove(topic);
+                self.swarms.remove(topic);
                 let mut changes = self.say_topics();
+                changes.push(self.say_members());
                 changes.push(self.set_neighbors(*topic, 0));
                 changes
             }
@@ -265,7 +298,7 @@ fn observe(series: &Series, took: Duration) -> Change {
 
 #[cfg(test)]
 mod tests {
-    use kukuri_contract::{EndpointId, Source};
+    use kukuri_contract::Source;
 
     use super::*;
 

@@ -4,9 +4,9 @@
 //! known starts at 0, so that a rate over it is right from the first event on.
 
 use kukuri_contract::{
-    AnnounceResult, AskDrop, DialResult, DiscoveryPort, GossipPort, HelloDrop, IdentityPort,
-    MetricsPort, PostDrop, RepairResult, RestartReason, SecretStoreKind, SkipReason, Source,
-    StorePort, Verdict,
+    AnnounceResult, AskDrop, BeaconDrop, DialResult, DiscoveryPort, GossipPort, HelloDrop,
+    IdentityPort, MetricsPort, PostDrop, RepairResult, RestartReason, SecretStoreKind, SkipReason,
+    Source, StorePort, Verdict,
 };
 
 /// One series, or one for each combination of its labels' values.
@@ -81,6 +81,10 @@ const REASON_OF_SKIP: Label = Label {
 const REASON_OF_HELLO_DROP: Label = Label {
     name: "reason",
     values: || HelloDrop::ALL.map(HelloDrop::as_str).to_vec(),
+};
+const REASON_OF_BEACON_DROP: Label = Label {
+    name: "reason",
+    values: || BeaconDrop::ALL.map(BeaconDrop::as_str).to_vec(),
 };
 const REASON_OF_POST_DROP: Label = Label {
     name: "reason",
@@ -187,6 +191,16 @@ all_series! {
         "Hellos of members that this node answered.";
     DISCOVERY_DROPS = "kukuri_discovery_drops_total", Counter, &[REASON_OF_HELLO_DROP],
         "Datagrams, records and entries that were not used.";
+    MEMBERS = "kukuri_swarm_members", Gauge, &[],
+        "Members of the largest swarm that this node is in, itself included; beyond 64 an estimate.";
+    ROOT_CHANGES = "kukuri_swarm_root_changes_total", Counter, &[],
+        "Times that another member became the root of a swarm.";
+    BEACONS_SENT = "kukuri_swarm_beacons_sent_total", Counter, &[],
+        "Beacons broadcast, heartbeats of a root among them.";
+    BEACON_DROPS = "kukuri_swarm_beacon_drops_total", Counter, &[REASON_OF_BEACON_DROP],
+        "Beacons that were not used.";
+    PARTS_FOUND = "kukuri_swarm_parts_found_total", Counter, &[],
+        "Members of another part of a swarm that were found, to be dialed.";
     ROUTING_TABLE = "kukuri_dht_routing_table_nodes", Gauge, &[],
         "DHT nodes in the routing table.";
     DHT_SERVING = "kukuri_dht_serving", Gauge, &[],

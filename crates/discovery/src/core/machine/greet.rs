@@ -2,12 +2,14 @@
 
 use std::net::{IpAddr, SocketAddrV4};
 
-use kukuri_contract::{DiscoveryEvent, Epoch, HelloDrop, Source, TopicId, UnixMillis};
+use kukuri_contract::{
+    DiscoveryEvent, EndpointAddr, Epoch, HelloDrop, Source, TopicId, UnixMillis,
+};
 
 use super::super::address;
 use super::super::exchange::{Late, Pending};
 use super::super::hello::{self, HelloReply, HelloRequest, Kind};
-use super::super::record::{FRESH_MS, Record, RecordError};
+use super::super::record::{Record, RecordError};
 use super::super::topic::prefer_ip;
 use super::super::{Effect, Entropy, Now};
 use super::Core;
@@ -39,7 +41,7 @@ impl Core {
         };
         // Entries wait until there is an own record to show.
         let topic = self.topics.get(&lookup.topic);
-        let Some(topic) = topic.filter(|topic| topic.record().is_some()) else {
+        let Some(topic) = topic.filter(|topic| topic.own.bytes().is_some()) else {
             return false;
         };
         let Some(entry) = lookup.next_entry() else {
@@ -69,7 +71,7 @@ impl Core {
         true
     }
 
-    fn send_hello(
+    pub(super) fn send_hello(
         &mut self,
         topic: TopicId,
         epoch: Epoch,
@@ -81,7 +83,7 @@ impl Core {
         let Some(topic) = self.topics.get(&topic) else {
             return;
         };
-        let (Some(keys), Some(record)) = (topic.keys(epoch), topic.record()) else {
+        let (Some(keys), Some(record)) = (topic.keys(epoch), topic.own.bytes()) else {
             return;
         };
         let request = HelloRequest {
@@ -161,7 +163,7 @@ impl Core {
         if !self.replays.admit(nonce, now.mono) {
             return Err(HelloDrop::Replay);
         }
-        fresh(request.time, now.unix)?;
+        check_fresh(request.time, now.unix)?;
         self.check_recipient(request.recipient)?;
         let record = self.read_record(id, &request.record, now)?;
         let asker = record.peer.id;
@@ -175,12 +177,12 @@ impl Core {
         self.clocks.heard(asker, request.time, now.unix);
         // The asker's hello socket is where the packet came from: no need to ask it in turn.
         self.exchange.met(id, from, now.mono);
-        self.learn(id, record, Source::Inbound, Some(from), now);
+        self.meet(id, record, Source::Inbound, from, now);
         let Some(topic) = self.topics.get(&id) else {
             return Ok(());
         };
         // Without an own record there is nothing to say yet; the asker will ask again.
-        let Some(own) = topic.record() else {
+        let Some(own) = topic.own.bytes() else {
             return Ok(());
         };
         let reply = HelloReply {
@@ -215,7 +217,7 @@ impl Core {
         if !self.exchange.asked(from).any(same) {
             return Err(HelloDrop::Unasked);
         }
-        fresh(reply.time, now.unix)?;
+        check_fresh(reply.time, now.unix)?;
         let record = self.read_record(topic, &reply.record, now)?;
         if record.peer.id == self.me.endpoint {
             self.exchange.is_own(from, now.mono);
@@ -226,7 +228,7 @@ impl Core {
         let after = now.mono - first_sent;
         let event = DiscoveryEvent::HelloAnswered { after };
         self.out.push(Effect::Emit(event));
-        self.learn(topic, record, source, Some(from), now);
+        self.meet(topic, record, source, from, now);
         for member in &reply.members {
             match self.read_record(topic, member, now) {
                 Ok(record) => self.learn(topic, record, source, None, now),
@@ -255,6 +257,29 @@ impl Core {
         }
     }
 
+    /// Takes in the record of a member whose own packet came from this address just now.
+    fn meet(&mut self, id: TopicId, record: Record, source: Source, from: SocketAddrV4, now: Now) {
+        let (who, mark) = (record.peer.id, record.mark);
+        if let Some(topic) = self.topics.get_mut(&id) {
+            topic.swarm.remembered.heard(who, from, true, now.mono);
+        }
+        let dialable = self.dialable(&record, Some(from));
+        self.learn(id, record, source, Some(from), now);
+        self.compare_parts(id, who, mark, dialable, now);
+    }
+
+    /// Where a member can be dialed, if at all.
+    fn dialable(&self, record: &Record, from: Option<SocketAddrV4>) -> Option<EndpointAddr> {
+        let mut peer = record.peer.clone();
+        peer.direct
+            .retain(|address| self.policy.allows_dial(*address));
+        if let Some(from) = from {
+            prefer_ip(&mut peer, IpAddr::V4(*from.ip()));
+        }
+        let somewhere = !peer.direct.is_empty() || peer.relay.is_some();
+        somewhere.then_some(peer)
+    }
+
     /// Takes in a verified record and tells the listeners whom it names.
     fn learn(
         &mut self,
@@ -264,22 +289,16 @@ impl Core {
         from: Option<SocketAddrV4>,
         now: Now,
     ) {
-        let policy = self.policy;
+        if record.peer.id == self.me.endpoint {
+            return;
+        }
+        let Some(peer) = self.dialable(&record, from) else {
+            self.drop_counted(HelloDrop::RefusedAddress);
+            return;
+        };
         let Some(topic) = self.topics.get_mut(&id) else {
             return;
         };
-        let mut peer = record.peer.clone();
-        if peer.id == self.me.endpoint {
-            return;
-        }
-        peer.direct.retain(|address| policy.allows_dial(*address));
-        if let Some(from) = from {
-            prefer_ip(&mut peer, IpAddr::V4(*from.ip()));
-        }
-        if peer.direct.is_empty() && peer.relay.is_none() {
-            self.drop_counted(HelloDrop::RefusedAddress);
-            return;
-        }
         if topic.learn(record, source, now) {
             let event = topic.found(peer, source, now.mono);
             self.out.push(Effect::Emit(event));
@@ -287,8 +306,8 @@ impl Core {
     }
 }
 
-fn fresh(theirs: UnixMillis, ours: UnixMillis) -> Result<(), HelloDrop> {
-    match theirs.distance(ours) <= FRESH_MS {
+fn check_fresh(theirs: UnixMillis, ours: UnixMillis) -> Result<(), HelloDrop> {
+    match super::is_fresh(theirs, ours) {
         true => Ok(()),
         false => Err(HelloDrop::Stale),
     }

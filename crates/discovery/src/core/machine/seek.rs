@@ -8,8 +8,8 @@ use std::net::SocketAddrV4;
 use std::time::Duration;
 
 use kukuri_contract::{
-    AnnounceError, AnnounceResult, Announced, DiscoveryEvent, Epoch, HelloDrop, SkipReason, Source,
-    TopicId,
+    AnnounceError, AnnounceResult, Announced, DiscoveryEvent, EPOCH_SECONDS, Epoch, HelloDrop,
+    SkipReason, Source, TopicId,
 };
 
 use super::super::announce::TryEnd;
@@ -18,8 +18,8 @@ use super::super::patience::SETTLE;
 use super::super::{DhtState, Effect, Entropy, FILLED, Now, QueryId, Ticket};
 use super::{Core, NOTHING, Topic};
 
-/// Members of a topic before any beacon was heard: the node itself.
-const KNOWN_MEMBERS: u64 = 1;
+/// So far into an epoch, half of its entries must be there.
+const HALF_AN_EPOCH_MS: u64 = EPOCH_SECONDS * 1000 / 2;
 
 fn is_filled(dht: DhtState) -> bool {
     matches!(dht, DhtState::Up { routing_table } if routing_table >= FILLED)
@@ -110,7 +110,7 @@ impl Core {
         let Some(lookup) = self.lookups.get_mut(&query) else {
             return;
         };
-        let id = lookup.topic;
+        let (id, epoch) = (lookup.topic, lookup.epoch);
         let stats = lookup.end(now.mono);
         let tickets = std::mem::take(&mut lookup.tickets);
         self.answer_lookup(tickets, stats);
@@ -121,6 +121,11 @@ impl Core {
         if let Some(topic) = self.topics.get_mut(&id) {
             topic.evidence.lookups += 1;
             topic.announcer.hurry_first(now.mono);
+            // With neighbors the own entry is there, and those of the whole epoch until now.
+            let late = now.unix.0 % (2 * HALF_AN_EPOCH_MS) >= HALF_AN_EPOCH_MS;
+            if late && topic.neighbors > 0 && epoch == Epoch::at(now.unix) && stats.entries > 0 {
+                topic.swarm.crowd.saw_entries(stats.entries, now.mono);
+            }
             if all_ended && topic.next_lookup.is_none() {
                 topic.plan_lookup(now.mono, rng, &self.config);
             }
@@ -176,11 +181,15 @@ impl Core {
             topic.announcer.plan_first(now.mono);
             return;
         }
+        let members = topic.swarm.crowd.budgeted(now.mono);
+        let announcer = &mut topic.announcer;
         let started = match dht {
-            DhtState::Up { .. } => {
-                let announcer = &mut topic.announcer;
-                announcer.start(query, crowd, now.mono, rng, &self.config)
+            DhtState::Up { .. }
+                if ticket.is_none() && announcer.is_outgrown(members, &self.config) =>
+            {
+                Err(SkipReason::Crowded)
             }
+            DhtState::Up { .. } => announcer.start(query, crowd, now.mono, rng, &self.config),
             _ => Err(SkipReason::NoDht),
         };
         match started {
@@ -192,7 +201,7 @@ impl Core {
                 if reason != SkipReason::NoDht {
                     topic
                         .announcer
-                        .plan_next(self.me.endpoint, KNOWN_MEMBERS, now, &self.config);
+                        .plan_next(self.me.endpoint, members, now, &self.config);
                 }
                 let event = DiscoveryEvent::AnnounceSkipped { topic: id, reason };
                 self.out.push(Effect::Emit(event));
@@ -234,9 +243,10 @@ impl Core {
         let stored = result == AnnounceResult::Stored;
         topic.evidence.announced = stored;
         topic.evidence.announce_failed = !stored;
+        let members = topic.swarm.crowd.budgeted(now.mono);
         topic
             .announcer
-            .plan_next(self.me.endpoint, KNOWN_MEMBERS, now, config);
+            .plan_next(self.me.endpoint, members, now, config);
         let answer = match stored {
             true => Ok(Announced { took }),
             false => Err(AnnounceError::NotStored(result.as_str().to_owned())),

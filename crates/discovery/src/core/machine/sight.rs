@@ -20,8 +20,9 @@ impl Core {
         cached: Vec<EndpointAddr>,
         now: Now,
     ) {
+        let me = self.me.endpoint;
         self.topics.entry(id).or_insert_with(|| {
-            let mut topic = Topic::new(id, now.mono);
+            let mut topic = Topic::new(id, me, now.mono);
             topic.announcer.plan_first(now.mono);
             topic
         });

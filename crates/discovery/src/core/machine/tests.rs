@@ -1,262 +1,17 @@
-//! Whole cores on a virtual clock, around a model DHT: no socket, no thread, no waiting.
+//! What cores do among each other, in a [`World`].
 
-use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap, HashSet};
+mod heal;
+mod world;
+
 use std::net::SocketAddrV4;
 use std::time::Duration;
 
-use kukuri_contract::{
-    AnnounceResult, DiscoveryEvent, EndpointId, Epoch, HelloDrop, InfoHash, Signature, SkipReason,
-    Source, TopicId, UnixMillis, Verdict,
-};
+use kukuri_contract::{DiscoveryEvent, Epoch, HelloDrop, SkipReason, Source, TopicId, Verdict};
 
 use super::*;
-use crate::core::testing::{NOW, Seeded, TOPIC, keys, peer, sign};
-use crate::core::{Entropy, Ticket};
-
-const MS: Duration = Duration::from_millis(1);
-const S: Duration = Duration::from_secs(1);
-/// The model DHT: first entries and end of a look-up, end of an announcement, one UDP way.
-const FIRST: Duration = Duration::from_millis(30);
-const LOOKUP: Duration = Duration::from_millis(100);
-const PUT: Duration = Duration::from_millis(120);
-const WIRE: Duration = Duration::from_millis(5);
-
-struct Node {
-    core: Core,
-    n: u8,
-    /// Whose members derive the same keys.
-    secret: u8,
-    clock_offset_ms: i64,
-    events: Vec<(Duration, DiscoveryEvent)>,
-    sent: HashMap<SocketAddrV4, usize>,
-    /// Waits for replies that were asked for.
-    waits: Vec<Duration>,
-    announces: usize,
-    planned_tick: Option<(u64, Duration)>,
-}
-
-struct World {
-    now: Duration,
-    nodes: Vec<Node>,
-    queue: BinaryHeap<Reverse<(Duration, u64, usize)>>,
-    payloads: HashMap<u64, Input>,
-    entries: HashMap<InfoHash, Vec<SocketAddrV4>>,
-    seq: u64,
-    rng: Seeded,
-    /// Percent of hello packets that are lost.
-    loss: u64,
-    puts_fail: bool,
-    /// Look-ups end within so many milliseconds of each other.
-    lookup_spread: u64,
-}
-
-impl World {
-    fn new(seed: u64) -> Self {
-        println!("seed {seed}");
-        Self {
-            now: Duration::ZERO,
-            nodes: Vec::new(),
-            queue: BinaryHeap::new(),
-            payloads: HashMap::new(),
-            entries: HashMap::new(),
-            seq: 0,
-            rng: Seeded(seed),
-            loss: 0,
-            puts_fail: false,
-            lookup_spread: 0,
-        }
-    }
-
-    fn add(&mut self, n: u8, secret: u8, clock_offset_ms: i64) -> usize {
-        let me = Me {
-            endpoint: peer(n).id,
-            hello: hello_address(n),
-        };
-        self.nodes.push(Node {
-            core: Core::new(Config::default(), me),
-            n,
-            secret,
-            clock_offset_ms,
-            events: Vec::new(),
-            sent: HashMap::new(),
-            waits: Vec::new(),
-            announces: 0,
-            planned_tick: None,
-        });
-        let at = self.nodes.len() - 1;
-        self.feed(at, Input::Address(peer(n)));
-        let up = DhtState::Up { routing_table: 20 };
-        self.feed(at, Input::Dht(up));
-        at
-    }
-
-    fn join(&mut self, at: usize) {
-        let topic = TOPIC;
-        self.feed(
-            at,
-            Input::Discover {
-                topic,
-                peers: vec![],
-                cached: vec![],
-            },
-        );
-    }
-
-    fn later(&mut self, after: Duration, at: usize, input: Input) {
-        self.seq += 1;
-        self.payloads.insert(self.seq, input);
-        self.queue.push(Reverse((self.now + after, self.seq, at)));
-    }
-
-    fn feed(&mut self, at: usize, input: Input) {
-        let node = &mut self.nodes[at];
-        let unix = NOW.0 as i64 + self.now.as_millis() as i64 + node.clock_offset_ms;
-        let now = Now {
-            mono: self.now,
-            unix: UnixMillis(unix as u64),
-        };
-        let effects = node.core.handle(input, now, &mut self.rng);
-        let wake = node.core.next_wake(now);
-        for effect in effects {
-            self.run(at, effect);
-        }
-        self.plan_tick(at, wake.max(self.now + MS));
-    }
-
-    /// One planned tick per node: an earlier one replaces a later one.
-    fn plan_tick(&mut self, at: usize, when: Duration) {
-        let planned = self.nodes[at]
-            .planned_tick
-            .filter(|(_, planned)| *planned > self.now);
-        match planned {
-            Some((_, planned)) if planned <= when => return,
-            Some((seq, _)) => _ = self.payloads.remove(&seq),
-            None => {}
-        }
-        self.later(when - self.now, at, Input::Tick);
-        self.nodes[at].planned_tick = Some((self.seq, when));
-    }
-
-    fn run(&mut self, at: usize, effect: Effect) {
-        let (n, secret) = (self.nodes[at].n, self.nodes[at].secret);
-        match effect {
-            Effect::FetchKeys(topic, epoch) => {
-                let derived = keys(secret.wrapping_add((epoch.0 % 97) as u8));
-                self.later(Duration::ZERO, at, Input::Keys(topic, epoch, derived));
-            }
-            Effect::SignRecord { topic, epoch, body } => {
-                let signature = Signature::from_bytes(sign(n, topic, epoch, body.clone()));
-                let signed = Input::Signed {
-                    topic,
-                    body,
-                    signature,
-                };
-                self.later(Duration::ZERO, at, signed);
-            }
-            Effect::StartLookup(query, infohash) => {
-                let found = self.entries.get(&infohash).cloned().unwrap_or_default();
-                if !found.is_empty() {
-                    self.later(FIRST, at, Input::Entries(query, found));
-                }
-                let spread = Duration::from_millis(self.rng.below(self.lookup_spread + 1));
-                self.later(LOOKUP + spread, at, Input::LookupEnded(query));
-            }
-            Effect::StartAnnounce(query, infohash) => {
-                self.nodes[at].announces += 1;
-                if self.puts_fail {
-                    let failed = Input::AnnounceTryEnded(query, AnnounceResult::Failed);
-                    return self.later(PUT, at, failed);
-                }
-                self.entries
-                    .entry(infohash)
-                    .or_default()
-                    .push(hello_address(n));
-                self.later(
-                    PUT,
-                    at,
-                    Input::AnnounceTryEnded(query, AnnounceResult::Stored),
-                );
-            }
-            Effect::Send(to, packet) => {
-                *self.nodes[at].sent.entry(to).or_default() += 1;
-                if self.rng.below(100) < self.loss {
-                    return;
-                }
-                let from = hello_address(n);
-                let target = self
-                    .nodes
-                    .iter()
-                    .position(|node| hello_address(node.n) == to);
-                if let Some(target) = target {
-                    self.later(WIRE, target, Input::Datagram(from, packet));
-                }
-            }
-            Effect::Emit(event) => self.nodes[at].events.push((self.now, event)),
-            Effect::ProbeDht => {
-                let answered = if self.puts_fail { 1 } else { 15 };
-                let asked = 20;
-                self.later(LOOKUP, at, Input::DhtReplies { asked, answered });
-            }
-            Effect::WaitForReplies(wait) => self.nodes[at].waits.push(wait),
-            Effect::Show(_) | Effect::AnswerAnnounce(..) | Effect::AnswerLookup(..) => {}
-        }
-    }
-
-    fn run_until(&mut self, end: Duration) {
-        while let Some(Reverse((when, seq, at))) = self.queue.pop() {
-            if when > end {
-                self.queue.push(Reverse((when, seq, at)));
-                break;
-            }
-            self.now = when;
-            if let Some(input) = self.payloads.remove(&seq) {
-                self.feed(at, input);
-            }
-        }
-        self.now = end;
-    }
-}
-
-impl Node {
-    fn found(&self) -> HashSet<EndpointId> {
-        let peers = self.events.iter().filter_map(|(_, event)| match event {
-            DiscoveryEvent::PeerFound { peer, .. } => Some(peer.id),
-            _ => None,
-        });
-        peers.collect()
-    }
-
-    fn first_found(&self) -> Option<(Duration, Source)> {
-        self.events.iter().find_map(|(at, event)| match event {
-            DiscoveryEvent::PeerFound { source, .. } => Some((*at, *source)),
-            _ => None,
-        })
-    }
-
-    fn drops(&self, reason: HelloDrop) -> usize {
-        let dropped = |event: &DiscoveryEvent| match event {
-            DiscoveryEvent::Dropped { reason: r } => *r == reason,
-            _ => false,
-        };
-        self.events
-            .iter()
-            .filter(|(_, event)| dropped(event))
-            .count()
-    }
-
-    fn verdicts(&self) -> Vec<Verdict> {
-        let said = self.events.iter().filter_map(|(_, event)| match event {
-            DiscoveryEvent::VerdictChanged { verdict, .. } => Some(*verdict),
-            _ => None,
-        });
-        said.collect()
-    }
-}
-
-fn hello_address(n: u8) -> SocketAddrV4 {
-    SocketAddrV4::new([127, 0, 0, 1].into(), 10_000 + u16::from(n))
-}
+use crate::core::Ticket;
+use crate::core::testing::{NOW, TOPIC, keys, peer};
+use world::{FIRST, LOOKUP, MS, PUT, S, WIRE, World, hello_address};
 
 #[test]
 fn nodes_that_start_together_all_find_each_other() {
@@ -401,12 +156,18 @@ fn with_neighbors_it_is_quiet_and_without_it_searches_again() {
     world.join(at);
     world.run_until(S);
     world.feed(at, Input::Neighbors(TOPIC, vec![peer(2).id]));
-    let before = world.nodes[at].events.len();
+    let searched = |world: &World| {
+        let is_swarm =
+            |event: &DiscoveryEvent| matches!(event, DiscoveryEvent::SwarmChanged { .. });
+        let events = world.nodes[at].events.iter();
+        events.filter(|(_, event)| !is_swarm(event)).count()
+    };
+    let before = searched(&world);
     world.run_until(100 * S);
-    assert_eq!(world.nodes[at].events.len(), before, "nothing to do");
+    assert_eq!(searched(&world), before, "nothing to do");
     world.feed(at, Input::Neighbors(TOPIC, vec![]));
     world.run_until(101 * S);
-    assert!(world.nodes[at].events.len() > before, "it looks again");
+    assert!(searched(&world) > before, "it looks again");
 }
 
 #[test]

@@ -1,0 +1,212 @@
+//! Swarms that are split and whole again. Gossip is a model: who is in the same swarm hears each
+//! other's beacons.
+
+use super::world::{Node, S, World};
+use super::*;
+use kukuri_contract::{BeaconDrop, EndpointId};
+
+const COUNT: u8 = 20;
+
+/// A swarm of [`COUNT`] nodes, each of which has five neighbors: those after it, in a ring.
+fn swarm(seed: u64) -> World {
+    let mut world = World::new(seed);
+    for n in 1..=COUNT {
+        let at = world.add(n, 7, 0);
+        world.join(at);
+    }
+    world.run_until(S);
+    connect(&mut world, |_, _| true);
+    world
+}
+
+/// Gives each node those of its five next ones in the ring that `linked` says, and back.
+fn connect(world: &mut World, linked: impl Fn(&Node, &Node) -> bool) {
+    let count = usize::from(COUNT);
+    for at in 0..count {
+        let near = (1..=5).flat_map(|by| [(at + by) % count, (at + count - by) % count]);
+        let near = near.filter(|other| linked(&world.nodes[at], &world.nodes[*other]));
+        let neighbors: Vec<EndpointId> = near.map(|other| peer(world.nodes[other].n).id).collect();
+        world.feed(at, Input::Neighbors(TOPIC, neighbors));
+    }
+}
+
+fn split(world: &mut World) {
+    for node in &mut world.nodes {
+        node.side = node.n % 2;
+        node.swarm = node.n % 2;
+    }
+    connect(world, |a, b| a.side == b.side);
+}
+
+fn roots(world: &World) -> Vec<Option<EndpointId>> {
+    let root = |node: &Node| {
+        node.events.iter().rev().find_map(|(_, event)| match event {
+            DiscoveryEvent::SwarmChanged { root, .. } => Some(*root),
+            _ => None,
+        })
+    };
+    let mut roots: Vec<_> = world
+        .nodes
+        .iter()
+        .map(|node| root(node).flatten())
+        .collect();
+    roots.sort_unstable();
+    roots.dedup();
+    roots
+}
+
+/// When members of other parts were told to be dialed.
+fn heals(world: &World) -> Vec<Duration> {
+    let of = |node: &Node| -> Vec<Duration> {
+        let events = node.events.iter();
+        let heals = events.filter(|(_, event)| matches!(event, DiscoveryEvent::PartFound { .. }));
+        heals.map(|(at, _)| *at).collect()
+    };
+    let mut all: Vec<_> = world.nodes.iter().flat_map(of).collect();
+    all.sort_unstable();
+    all
+}
+
+#[test]
+fn a_healthy_swarm_agrees_on_root_and_size_and_is_left_alone() {
+    let mut world = swarm(1);
+    world.run_until(600 * S);
+    assert_eq!(roots(&world).len(), 1);
+    assert!(roots(&world)[0].is_some());
+    assert_eq!(heals(&world), []);
+    for node in &world.nodes {
+        let members = node.events.iter().rev().find_map(|(_, event)| match event {
+            DiscoveryEvent::SwarmChanged { members, .. } => Some(*members),
+            _ => None,
+        });
+        assert_eq!(members, Some(u64::from(COUNT)));
+    }
+    let beacons: usize = world.nodes.iter().map(|node| node.beacons).sum();
+    assert!(
+        beacons < 120 + 5 * usize::from(COUNT) + 20,
+        "{beacons} in ten minutes"
+    );
+}
+
+#[test]
+fn changing_neighbors_are_no_split() {
+    let mut world = swarm(2);
+    for minute in 1..=10u32 {
+        world.run_until(minute * 60 * S);
+        connect(&mut world, |a, b| (u32::from(a.n + b.n) + minute) % 3 > 0);
+    }
+    world.run_until(660 * S);
+    assert_eq!(heals(&world), []);
+}
+
+#[test]
+fn a_split_swarm_is_found_together_by_those_who_were_lost() {
+    for (seed, minutes) in [(3, 1), (4, 5)] {
+        let mut world = swarm(seed);
+        world.run_until(130 * S);
+        split(&mut world);
+        let whole = 130 * S + minutes * 60 * S;
+        world.run_until(whole);
+        assert_eq!(roots(&world).len(), 2, "a root for each part");
+        assert_eq!(heals(&world), [], "nobody answers across the split");
+        world.nodes.iter_mut().for_each(|node| node.side = 0);
+        world.run_until(whole + 15 * S);
+        let heals = heals(&world);
+        println!("whole after {:?}", heals.first().map(|at| *at - whole));
+        assert!(!heals.is_empty());
+        assert!(
+            heals.len() <= 4 * usize::from(COUNT),
+            "{} dials",
+            heals.len()
+        );
+        // One dial is enough: beacons go through again, and all agree.
+        world.nodes.iter_mut().for_each(|node| node.swarm = 0);
+        connect(&mut world, |_, _| true);
+        let joined = whole + 15 * S;
+        world.run_until(joined + 15 * S);
+        assert_eq!(roots(&world).len(), 1);
+        world.run_until(joined + 300 * S);
+        let later = self::heals(&world)
+            .into_iter()
+            .filter(|at| *at > joined + 15 * S);
+        assert_eq!(later.count(), 0, "it stops");
+    }
+}
+
+#[test]
+fn a_root_that_dies_is_followed_by_another() {
+    let mut world = swarm(7);
+    world.run_until(60 * S);
+    let root = roots(&world)[0].unwrap();
+    let at = world
+        .nodes
+        .iter()
+        .position(|node| peer(node.n).id == root)
+        .unwrap();
+    // Dead: in a swarm and a network of its own.
+    world.nodes[at].swarm = 9;
+    world.nodes[at].side = 9;
+    connect(&mut world, |a, b| a.side == b.side);
+    world.run_until(120 * S);
+    let dead = world.nodes.remove(at);
+    let after = roots(&world);
+    assert_eq!(after.len(), 1);
+    assert!(after[0].is_some() && after[0] != Some(peer(dead.n).id));
+    assert_eq!(heals(&world), []);
+}
+
+#[test]
+fn a_node_that_is_cut_off_alone_comes_back() {
+    let mut world = swarm(8);
+    world.run_until(60 * S);
+    world.nodes[0].side = 1;
+    world.nodes[0].swarm = 1;
+    connect(&mut world, |a, b| a.side == b.side);
+    // No entry of the DHT helps: it is gone too.
+    world.entries.clear();
+    world.run_until(120 * S);
+    assert_eq!(heals(&world), []);
+    world.nodes[0].side = 0;
+    world.run_until(135 * S);
+    assert!(!heals(&world).is_empty());
+}
+
+#[test]
+fn halves_that_never_met_find_each_other_at_an_announcement() {
+    let mut world = World::new(9);
+    for n in 1..=COUNT {
+        let at = world.add(n, 7, 0);
+        world.nodes[at].side = n % 2;
+        world.nodes[at].swarm = n % 2;
+        world.join(at);
+    }
+    world.run_until(S);
+    connect(&mut world, |a, b| a.side == b.side);
+    world.run_until(400 * S);
+    assert_eq!(heals(&world), []);
+    world.nodes.iter_mut().for_each(|node| node.side = 0);
+    world.run_until(850 * S);
+    let first = heals(&world)[0];
+    println!("met after {:?}", first - 400 * S);
+}
+
+#[test]
+fn beacons_of_outsiders_and_too_many_of_them_are_dropped_and_counted() {
+    let mut world = swarm(10);
+    let dropped = |world: &World, reason| {
+        let events = world.nodes[0].events.iter();
+        let is = |event: &DiscoveryEvent| matches!(event, DiscoveryEvent::BeaconDropped { reason: r } if *r == reason);
+        events.filter(|(_, event)| is(event)).count()
+    };
+    world.feed(0, Input::Beacon(TOPIC, vec![2, 1]));
+    let mut outsiders = vec![2, 1];
+    outsiders.extend(Epoch::at(NOW).0.to_be_bytes());
+    outsiders.extend([0; 300]);
+    world.feed(0, Input::Beacon(TOPIC, outsiders));
+    assert_eq!(dropped(&world, BeaconDrop::Malformed), 1);
+    assert_eq!(dropped(&world, BeaconDrop::Seal), 1);
+    for _ in 0..1000 {
+        world.feed(0, Input::Beacon(TOPIC, vec![2, 1]));
+    }
+    assert!(dropped(&world, BeaconDrop::RateLimited) > 800);
+}

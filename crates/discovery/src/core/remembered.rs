@@ -1,0 +1,279 @@
+//! Members that are remembered, so that a swarm that the network has split finds together again
+//! without the DHT.
+//!
+//! Where a member's hello port is, is known from its hellos and beacons. A member that was a
+//! neighbor, or the root, and is so no more gets a hello now and then, for half an hour. If it
+//! answers and is in the same part of the swarm, it is not lost: HyParView changes neighbors all the
+//! time.
+
+use std::collections::{BTreeSet, HashMap};
+use std::net::SocketAddrV4;
+use std::time::Duration;
+
+use kukuri_contract::EndpointId;
+
+/// Most members that are remembered. 128: the members that send beacons, and twice as many
+/// neighbors as anybody loses at once.
+const MAX_MEMBERS: usize = 128;
+/// Most hello addresses of a member: as many as a record has.
+const MAX_ADDRESSES: usize = 4;
+/// A lost member is asked for so long.
+const ASK_FOR: Duration = Duration::from_secs(30 * 60);
+/// First and longest pause between two hellos to a lost member whose address has answered before.
+/// 10 s: a swarm heals within seconds of the network being whole, since several members ask several.
+const PAUSE: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(10));
+/// Longest pause where the address has never answered: it may be a victim's.
+const PAUSE_UNPROVEN: Duration = Duration::from_secs(60);
+/// Shortest time between two hellos to lost members of one topic.
+const PACE: Duration = Duration::from_millis(500);
+
+/// The members of one topic that are remembered.
+#[derive(Debug, Default)]
+pub struct Remembered {
+    members: HashMap<EndpointId, Member>,
+    neighbors: BTreeSet<EndpointId>,
+    next_ask: Duration,
+}
+
+#[derive(Debug)]
+struct Member {
+    /// Newest first.
+    hellos: Vec<SocketAddrV4>,
+    /// One of them has answered, or asked from there.
+    proven: bool,
+    heard: Duration,
+    lost: Option<Lost>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Lost {
+    since: Duration,
+    next: Duration,
+    asked: u32,
+    /// Everybody has lost it: each asks it more rarely, the more they are.
+    by_all: bool,
+}
+
+impl Remembered {
+    /// A member's hello port is there: by its own packet (proven) or by its beacon.
+    pub fn heard(&mut self, member: EndpointId, hello: SocketAddrV4, proven: bool, now: Duration) {
+        if !self.members.contains_key(&member) && !self.make_room() {
+            return;
+        }
+        let member = self.members.entry(member).or_insert_with(|| Member {
+            hellos: Vec::new(),
+            proven: false,
+            heard: now,
+            lost: None,
+        });
+        member.heard = now;
+        let known = member.hellos.contains(&hello);
+        if proven {
+            // Where it answers; the others were guesses.
+            member.hellos = vec![hello];
+            member.proven = true;
+        } else if !known {
+            member.proven = false;
+            member.hellos.insert(0, hello);
+            member.hellos.truncate(MAX_ADDRESSES);
+        }
+    }
+
+    /// These are the neighbors now: those that were and are not are lost, perhaps.
+    pub fn set_neighbors(&mut self, neighbors: &[EndpointId], now: Duration) {
+        let neighbors: BTreeSet<_> = neighbors.iter().copied().collect();
+        for lost in self.neighbors.difference(&neighbors) {
+            lose(&mut self.members, *lost, false, now);
+        }
+        for found in &neighbors {
+            self.found(*found);
+        }
+        self.neighbors = neighbors;
+    }
+
+    /// The root, which everybody has heard, is heard no more.
+    pub fn lose_root(&mut self, root: EndpointId, now: Duration) {
+        lose(&mut self.members, root, true, now);
+    }
+
+    /// Whether a member counts as lost.
+    pub fn is_lost(&self, member: EndpointId) -> bool {
+        let member = self.members.get(&member);
+        member.is_some_and(|member| member.lost.is_some())
+    }
+
+    /// A member is not lost (any more).
+    pub fn found(&mut self, member: EndpointId) {
+        if let Some(member) = self.members.get_mut(&member) {
+            member.lost = None;
+        }
+    }
+
+    /// Whom to send a hello now. `slower` stretches the pauses between those to a lost root: 1 in a
+    /// small swarm, more where more have lost it.
+    pub fn due(&mut self, slower: u32, now: Duration) -> Option<SocketAddrV4> {
+        self.end_searches(now);
+        if now < self.next_ask {
+            return None;
+        }
+        let lost = self.members.values_mut().filter(|m| m.lost.is_some());
+        let first = lost.min_by_key(|m| m.lost.map(|lost| lost.next))?;
+        let lost = first.lost.as_mut().filter(|lost| lost.next <= now)?;
+        let longest = match first.proven {
+            true => PAUSE.1,
+            false => PAUSE_UNPROVEN,
+        };
+        let pause = PAUSE
+            .0
+            .saturating_mul(2u32.saturating_pow(lost.asked.min(16)));
+        let slower = if lost.by_all { slower.max(1) } else { 1 };
+        lost.next = now + pause.min(longest) * slower;
+        let nth = lost.asked as usize % first.hellos.len().max(1);
+        lost.asked = lost.asked.saturating_add(1);
+        self.next_ask = now + PACE;
+        first.hellos.get(nth).copied()
+    }
+
+    /// When to ask next.
+    pub fn next_wake(&self) -> Option<Duration> {
+        let lost = self.members.values().filter_map(|member| member.lost);
+        let next = lost.map(|lost| lost.next).min()?;
+        Some(next.max(self.next_ask))
+    }
+
+    fn end_searches(&mut self, now: Duration) {
+        for member in self.members.values_mut() {
+            member.lost.take_if(|lost| lost.since + ASK_FOR <= now);
+        }
+    }
+
+    /// Forgets the member that was not heard for longest, and is neither lost nor a neighbor.
+    fn make_room(&mut self) -> bool {
+        if self.members.len() < MAX_MEMBERS {
+            return true;
+        }
+        let idle = self
+            .members
+            .iter()
+            .filter(|(id, member)| member.lost.is_none() && !self.neighbors.contains(id));
+        let oldest = idle.min_by_key(|(_, member)| member.heard);
+        let oldest = oldest.map(|(id, _)| *id);
+        oldest.is_some_and(|id| self.members.remove(&id).is_some())
+    }
+}
+
+fn lose(
+    members: &mut HashMap<EndpointId, Member>,
+    member: EndpointId,
+    by_all: bool,
+    now: Duration,
+) {
+    if let Some(member) = members.get_mut(&member) {
+        member.lost.get_or_insert(Lost {
+            since: now,
+            next: now + PAUSE.0,
+            asked: 0,
+            by_all,
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const S: Duration = Duration::from_secs(1);
+
+    fn id(n: u8) -> EndpointId {
+        EndpointId::from_bytes([n; 32])
+    }
+
+    fn hello(n: u8) -> SocketAddrV4 {
+        SocketAddrV4::new([127, 0, 0, n].into(), 4000)
+    }
+
+    /// The seconds in which hellos go out, until `end`.
+    fn asked(remembered: &mut Remembered, end: u64) -> Vec<(u64, SocketAddrV4)> {
+        let mut out = Vec::new();
+        for second in 0..=end {
+            let now = Duration::from_secs(second);
+            out.extend(remembered.due(1, now).map(|to| (second, to)));
+        }
+        out
+    }
+
+    #[test]
+    fn a_lost_neighbor_is_asked_for_half_an_hour() {
+        let mut remembered = Remembered::default();
+        remembered.heard(id(1), hello(1), true, Duration::ZERO);
+        remembered.set_neighbors(&[id(1)], Duration::ZERO);
+        assert!(asked(&mut remembered, 100).is_empty());
+        remembered.set_neighbors(&[], Duration::ZERO);
+        let asked = asked(&mut remembered, 2000);
+        let times: Vec<_> = asked.iter().map(|(second, _)| *second).collect();
+        assert_eq!(times[..6], [2, 4, 8, 16, 26, 36]);
+        assert!(times.last() < Some(&1800));
+        assert_eq!(remembered.next_wake(), None);
+    }
+
+    #[test]
+    fn an_address_that_never_answered_is_asked_ever_more_rarely() {
+        let mut remembered = Remembered::default();
+        remembered.heard(id(1), hello(1), false, Duration::ZERO);
+        remembered.heard(id(1), hello(2), false, Duration::ZERO);
+        remembered.lose_root(id(1), Duration::ZERO);
+        let asked = asked(&mut remembered, 1800);
+        assert!(asked.len() <= 35, "{}", asked.len());
+        let to_first = asked.iter().filter(|(_, to)| *to == hello(1)).count();
+        assert!(to_first.abs_diff(asked.len() / 2) <= 1, "in turns");
+    }
+
+    #[test]
+    fn who_comes_back_or_answers_is_asked_no_more() {
+        let mut remembered = Remembered::default();
+        for n in 1..=2 {
+            remembered.heard(id(n), hello(n), true, Duration::ZERO);
+        }
+        remembered.set_neighbors(&[id(1), id(2)], Duration::ZERO);
+        remembered.set_neighbors(&[], Duration::ZERO);
+        assert!(remembered.is_lost(id(1)) && remembered.is_lost(id(2)));
+        remembered.set_neighbors(&[id(1)], S);
+        remembered.found(id(2));
+        assert!(asked(&mut remembered, 100).is_empty());
+        remembered.set_neighbors(&[id(1)], 2 * S);
+        assert!(!remembered.is_lost(id(2)));
+    }
+
+    #[test]
+    fn many_lost_members_share_the_pace() {
+        let mut remembered = Remembered::default();
+        let all: Vec<_> = (1..=100).map(id).collect();
+        for n in 1..=100 {
+            remembered.heard(id(n), hello(n), true, Duration::ZERO);
+        }
+        remembered.set_neighbors(&all, Duration::ZERO);
+        remembered.set_neighbors(&[], Duration::ZERO);
+        let mut sent = 0;
+        for ms in (0..60_000).step_by(50) {
+            sent += usize::from(remembered.due(1, Duration::from_millis(ms)).is_some());
+        }
+        assert!((100..=120).contains(&sent), "{sent} in a minute");
+    }
+
+    #[test]
+    fn memory_is_bounded_and_the_lost_are_kept() {
+        let mut remembered = Remembered::default();
+        let member = |n: u64| {
+            let mut id = [0; 32];
+            id[..8].copy_from_slice(&n.to_be_bytes());
+            EndpointId::from_bytes(id)
+        };
+        remembered.heard(member(0), hello(1), true, Duration::ZERO);
+        remembered.lose_root(member(0), Duration::ZERO);
+        for n in 1..1000 {
+            remembered.heard(member(n), hello(1), true, n as u32 * S);
+        }
+        assert_eq!(remembered.members.len(), MAX_MEMBERS);
+        assert!(remembered.is_lost(member(0)));
+    }
+}

@@ -1,0 +1,225 @@
+//! What is known of a topic's swarm as a whole: its root, its size, and who was lost.
+
+use std::time::Duration;
+
+use kukuri_contract::{EndpointId, TopicId};
+
+use super::crowd::{BEACON_EVERY, Crowd, fraction, rank};
+use super::remembered::Remembered;
+use super::root::{Part, Roots};
+
+/// First and longest pause between two members of other parts that are told to be dialed. One is
+/// enough to join two parts; the next one is for the case that it failed.
+const HEAL_PAUSE: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(60));
+/// Shortest time between two tellings of the size.
+const TELL_PAUSE: Duration = Duration::from_secs(5);
+/// Members that the usual pauses between hellos to a lost root are made for.
+const USUAL_MEMBERS: u64 = 50;
+
+/// What is known of a topic's swarm.
+#[derive(Debug)]
+pub struct Swarm {
+    /// Its root.
+    pub roots: Roots,
+    /// Its size.
+    pub crowd: Crowd,
+    /// Members that may have to be found again.
+    pub remembered: Remembered,
+    my_rank: u64,
+    next_beacon: Option<Duration>,
+    heal: Pace,
+    told: (Option<EndpointId>, u64),
+    told_at: Duration,
+}
+
+/// When the next member of another part may be told, and how often that was in vain.
+#[derive(Debug, Default)]
+struct Pace {
+    next: Duration,
+    times: u32,
+}
+
+impl Swarm {
+    /// Nothing known yet.
+    pub fn new(topic: TopicId, me: EndpointId, now: Duration) -> Self {
+        let my_rank = rank(topic, me);
+        Self {
+            roots: Roots::new(topic, me),
+            crowd: Crowd::new(my_rank, now),
+            remembered: Remembered::default(),
+            my_rank,
+            next_beacon: None,
+            heal: Pace::default(),
+            told: (None, 1),
+            told_at: now,
+        }
+    }
+
+    /// These are the neighbors now.
+    pub fn set_neighbors(&mut self, neighbors: &[EndpointId], now: Duration) {
+        self.remembered.set_neighbors(neighbors, now);
+        let joined = !neighbors.is_empty();
+        self.roots.joined(joined, now);
+        match (joined, self.next_beacon) {
+            // By rank: the lowest come first, and the others see that they are not needed.
+            (true, None) => {
+                let first = BEACON_EVERY.mul_f64(fraction(self.my_rank));
+                self.next_beacon = Some(now + first);
+            }
+            (false, Some(_)) => self.next_beacon = None,
+            _ => {}
+        }
+    }
+
+    /// Whether this node must send a beacon now. The root's heartbeats are its beacons.
+    pub fn take_beacon_due(&mut self, now: Duration) -> bool {
+        let Some(due) = self.next_beacon.filter(|due| *due <= now) else {
+            return false;
+        };
+        // From when it was due, not from now: so they stay spread.
+        self.next_beacon = Some((due + BEACON_EVERY).max(now));
+        self.crowd.in_sample() && !self.roots.is_root()
+    }
+
+    /// How much slower than usual a lost root is asked: everybody has lost it.
+    pub fn slower(&self, now: Duration) -> u32 {
+        let members = self.crowd.budgeted(now) / USUAL_MEMBERS;
+        members.try_into().unwrap_or(u32::MAX)
+    }
+
+    /// A member has told its mark: what part it is in, and whether it is to be dialed.
+    pub fn compare(&mut self, who: EndpointId, mark: [u8; 16], now: Duration) -> bool {
+        let lost = self.remembered.is_lost(who);
+        match self.roots.compare(mark, now) {
+            Part::Same => {
+                self.remembered.found(who);
+                self.heal.times = 0;
+                false
+            }
+            Part::Other => self.heal.take(now),
+            // It has lost everybody, or this node has.
+            Part::Unmarked => lost && self.heal.take(now),
+            Part::Unknown => lost && self.roots.root().is_none() && self.heal.take(now),
+        }
+    }
+
+    /// Root and size, if they are others than those that were told.
+    pub fn news(&mut self, now: Duration) -> Option<(Option<EndpointId>, u64)> {
+        let news = (self.roots.root(), self.crowd.members());
+        let soon = now < self.told_at + TELL_PAUSE;
+        if news == self.told || (news.0 == self.told.0 && soon) {
+            return None;
+        }
+        self.told = news;
+        self.told_at = now;
+        Some(news)
+    }
+
+    /// When something is due, without any input before.
+    pub fn next_wake(&self) -> Option<Duration> {
+        let beat = self.roots.beat_due(self.crowd.has_lower());
+        let silence = self.roots.silence_due();
+        let ask = self.remembered.next_wake();
+        [beat, silence, ask, self.next_beacon]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+}
+
+impl Pace {
+    fn take(&mut self, now: Duration) -> bool {
+        if now < self.next {
+            return false;
+        }
+        let pause = HEAL_PAUSE
+            .0
+            .saturating_mul(2u32.saturating_pow(self.times.min(16)));
+        self.next = now + pause.min(HEAL_PAUSE.1);
+        self.times = self.times.saturating_add(1);
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::record::NO_MARK;
+    use crate::core::testing::{NOW, TOPIC, heartbeat, peer};
+    use kukuri_contract::UnixMillis;
+
+    const S: Duration = Duration::from_secs(1);
+
+    fn swarm(root: u8, beat: Duration) -> Swarm {
+        let mut swarm = Swarm::new(TOPIC, peer(1).id, Duration::ZERO);
+        swarm.set_neighbors(&[peer(2).id], Duration::ZERO);
+        let beat = UnixMillis(NOW.0 + beat.as_millis() as u64);
+        swarm.roots.hear(heartbeat(root, TOPIC, beat), S);
+        swarm
+    }
+
+    #[test]
+    fn members_of_another_part_are_told_few_at_a_time() {
+        let (mut here, there) = (swarm(3, S), swarm(4, S));
+        let mark = there.roots.mark();
+        let mut told = Vec::new();
+        for second in 6..=200u32 {
+            if here.compare(peer(9).id, mark, second * S) {
+                told.push(second);
+            }
+        }
+        assert_eq!(told, [6, 8, 12, 20, 36, 68, 128, 188]);
+    }
+
+    #[test]
+    fn whoever_is_in_the_same_part_is_not_dialed_and_not_lost() {
+        let (mut here, there) = (swarm(3, S), swarm(3, 10 * S));
+        let hello = "127.0.0.1:4000".parse().unwrap();
+        here.remembered.heard(peer(2).id, hello, true, S);
+        here.set_neighbors(&[peer(5).id], 7 * S);
+        assert!(here.remembered.is_lost(peer(2).id));
+        assert!(!here.compare(peer(2).id, there.roots.mark(), 8 * S));
+        assert!(!here.remembered.is_lost(peer(2).id));
+    }
+
+    #[test]
+    fn a_lost_member_that_is_alone_is_dialed_and_a_newcomer_is_not() {
+        let mut here = swarm(3, S);
+        let hello = "127.0.0.1:4000".parse().unwrap();
+        here.remembered.heard(peer(2).id, hello, true, S);
+        here.set_neighbors(&[peer(5).id], 7 * S);
+        assert!(here.compare(peer(2).id, NO_MARK, 8 * S));
+        assert!(!here.compare(peer(6).id, NO_MARK, 100 * S));
+    }
+
+    #[test]
+    fn who_has_lost_everybody_dials_whoever_answers() {
+        let (mut here, there) = (swarm(3, S), swarm(3, S));
+        let hello = "127.0.0.1:4000".parse().unwrap();
+        here.remembered.heard(peer(2).id, hello, true, S);
+        here.set_neighbors(&[], 7 * S);
+        assert!(here.compare(peer(2).id, there.roots.mark(), 8 * S));
+    }
+
+    #[test]
+    fn beacons_come_by_rank_and_then_regularly() {
+        let mut swarm = swarm(3, S);
+        let sent: Vec<_> = (0..600u32)
+            .filter(|s| swarm.take_beacon_due(*s * S))
+            .collect();
+        assert_eq!(sent.len(), 5);
+        assert!(sent.windows(2).all(|pair| pair[1] - pair[0] == 120));
+        swarm.set_neighbors(&[], 600 * S);
+        assert!(!swarm.take_beacon_due(10_000 * S));
+    }
+
+    #[test]
+    fn a_change_is_told_once() {
+        let mut swarm = swarm(3, S);
+        assert_eq!(swarm.news(S), Some((Some(peer(3).id), 1)));
+        assert_eq!(swarm.news(2 * S), None);
+        swarm.crowd.hear(7, 2 * S);
+        assert_eq!(swarm.news(3 * S), None, "not so soon");
+        assert_eq!(swarm.news(6 * S), Some((Some(peer(3).id), 2)));
+    }
+}
