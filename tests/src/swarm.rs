@@ -158,7 +158,7 @@ impl Swarm {
         self.members.iter().map(|m| m.joins).sum()
     }
 
-    /// The sum of a counter of all nodes; those with other labels are others.
+    /// The sum of a counter without labels over all nodes.
     ///
     /// # Panics
     /// When a node does not answer.

@@ -12,6 +12,8 @@ use kukuri_tests::swarm::Swarm;
 const TWENTY: [(Side, usize); 2] = [(Side::A, 10), (Side::B, 10)];
 /// A split is at least so long: until connections have timed out, and well beyond.
 const SPLIT: Duration = Duration::from_secs(40);
+/// Members that healing has dialed.
+const PARTS_FOUND: &str = "kukuri_swarm_parts_found_total";
 /// A swarm has healed when it has been whole for so long.
 const LASTING: Duration = Duration::from_secs(10);
 /// From one swarm until something happens to it: longer than a swarm takes to form (10 s).
@@ -138,8 +140,14 @@ fn a_healthy_swarm_does_not_churn() {
     let dht = Dht::start(10);
     let mut swarm = whole(&dht, TWENTY);
     let before = swarm.joins();
+    let parts = swarm.counter(PARTS_FOUND);
     swarm.run(Duration::from_secs(seconds));
     let joins = swarm.joins() - before;
     println!("{joins} joins of 20 nodes in {seconds} s (and {before} while the swarm formed)");
+    let found = swarm.counter(PARTS_FOUND) - parts;
+    println!("{found} members were taken for those of another part (and {parts} before)");
     assert!(swarm.is_whole());
+    assert_eq!(found, 0.0, "there is no other part");
+    // Measured: none. A machine that stalls for seconds may cost a connection here and there.
+    assert!(joins <= swarm.members().len(), "{joins} joins are churn");
 }
