@@ -6,6 +6,8 @@
 pub mod network;
 pub mod swarm;
 
+pub mod namespace;
+
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};

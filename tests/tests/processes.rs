@@ -153,6 +153,7 @@ fn send_foreign_hello(to: &str) {
         time: now,
         recipient: to.parse().unwrap(),
         record: vec![0; 100],
+        dial_back: None,
     };
     let packet = request.seal(&key.epoch_keys(Epoch::at(now)), [7; 24]);
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();

@@ -10,9 +10,9 @@ use std::path::PathBuf;
 
 use actix::{Arbiter, Recipient};
 use kukuri_contract::{
-    Contacts, DiscoveryEvent, DiscoveryPort, EndpointAddr, EndpointKey, Factory, GossipEvent,
-    GossipPort, IdentityInfo, IdentityPort, Lease, LeaseHolder, Limits, LocalAddresses,
-    MetricsPort, NodeEvent, Outlet, StoreEvent, StorePort, WallClock,
+    Contacts, DiscoveryEvent, DiscoveryPort, EndpointKey, Factory, GossipEvent, GossipPort,
+    IdentityInfo, IdentityPort, Lease, LeaseHolder, Limits, LocalAddresses, MetricsPort, NodeEvent,
+    Outlet, StoreEvent, StorePort, WallClock,
 };
 
 use crate::arbiter::{Arbiters, in_arbiter};
@@ -67,7 +67,7 @@ pub struct Wires {
     /// Who this node is.
     pub identity: IdentityInfo,
     /// Where others may dial it.
-    pub address: EndpointAddr,
+    pub address: LocalAddresses,
     /// Where its own events go.
     pub events: Outlet<NodeEvent>,
 }

@@ -32,7 +32,7 @@ impl Parts {
         let wires = Wires {
             ports: self.ports.clone(),
             identity: self.identity.clone(),
-            address: address.map_or_else(|_| self.addresses.advertised.clone(), |a| a.advertised),
+            address: address.unwrap_or_else(|_| self.addresses.clone()),
             events: self.outlets.node.clone(),
         };
         self.node.wire(Wire(wires)).await

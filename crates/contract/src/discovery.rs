@@ -18,6 +18,7 @@ use crate::event::Event;
 use crate::ids::{EndpointId, TopicId};
 use crate::peer::{EndpointAddr, Source};
 use crate::port::{Never, request, service};
+use crate::reachability::Reachability;
 use crate::verdict::Verdict;
 
 service! {
@@ -108,6 +109,9 @@ pub struct HearBeacon {
 pub struct SetAddress {
     /// The addresses to publish, best first; those that don't fit a record are left out.
     pub address: EndpointAddr,
+    /// The local UDP port of the endpoint's IPv4 socket: with this node's public IP address, as the
+    /// DHT and other members see it, a further address. `None`: there is no such socket.
+    pub port: Option<u16>,
 }
 
 /// Why an address can't be published.
@@ -201,6 +205,10 @@ pub struct DhtHealth {
     pub hello_address: Option<SocketAddr>,
     /// This node answers queries of other DHT nodes.
     pub serves: bool,
+    /// Whether others reach the hello port.
+    pub reachability: Reachability,
+    /// The hello port's address at the router that forwards it to this node.
+    pub mapped_address: Option<SocketAddr>,
 }
 
 /// How an announcement ended.
@@ -319,6 +327,12 @@ pub enum DiscoveryEvent {
     },
     /// How this node and the DHT get along has changed.
     DhtHealthChanged(DhtHealth),
+    /// What is known of the hello port's reachability has changed.
+    ReachabilityChanged(Reachability),
+    /// The router forwards another port to the hello port now, or none any more.
+    PortMapped(Option<SocketAddr>),
+    /// No router could be found that forwards a port; it is tried again later.
+    PortMappingFailed,
     /// DHT nodes that answered lately: contacts to start from next time.
     DhtContacts(Vec<SocketAddr>),
     /// What came of looking for a topic's peers has changed.

@@ -251,6 +251,14 @@ pub struct LocalAddresses {
     pub advertised: EndpointAddr,
 }
 
+impl LocalAddresses {
+    /// The port of the IPv4 socket, if there is one.
+    pub fn ipv4_port(&self) -> Option<u16> {
+        let bound = self.bound.iter().find(|address| address.is_ipv4());
+        bound.map(SocketAddr::port)
+    }
+}
+
 /// Asks for the transport's own counters.
 #[derive(Debug, Clone, Copy)]
 pub struct Counters;

@@ -26,6 +26,7 @@ mod lease;
 mod metrics;
 mod peer;
 mod port;
+mod reachability;
 mod store;
 mod supervision;
 mod topic;
@@ -59,6 +60,7 @@ pub use metrics::{
 };
 pub use peer::{EndpointAddr, EndpointAddrError, MAX_DIRECT_ADDRESSES, Source};
 pub use port::{CallError, Gate, Limits, Line, Never, Probe, Request, Stop};
+pub use reachability::Reachability;
 pub use store::{
     Beyond, Contacts, Holding, Holdings, KnownPeer, KnownPeers, LastSeq, Post, Posts, PostsBeyond,
     Remember, RememberContacts, SavePost, Saved, StoreError, StoreEvent, StorePort, StoreService,

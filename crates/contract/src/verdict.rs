@@ -83,8 +83,8 @@ impl Verdict {
                  with --peer."
             }
             Self::FoundButUnreachable => {
-                "Members were found but none could be reached; forward a UDP port and set --bind \
-                 to it, or use --relay."
+                "Members were found but none could be reached; turn on port mapping (UPnP, NAT-PMP \
+                 or PCP) at the router, or forward a UDP port and set --bind to it, or use --relay."
             }
             Self::NoIpv4 => {
                 "This machine has no IPv4 network, which the Mainline DHT needs; connect it, or give \

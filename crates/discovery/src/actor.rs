@@ -1,15 +1,17 @@
 //! The actor: translates messages into the core's inputs and carries out its effects.
 //!
 //! This file has its start, its inputs from sockets and sources, and the effects; `requests.rs` what
-//! others ask, `tasks.rs` what it starts and does not wait for.
+//! others ask, `reach.rs` the port that the router forwards, `tasks.rs` what it starts and does not
+//! wait for.
 
+mod reach;
 mod requests;
 mod tasks;
 #[cfg(test)]
 mod tests;
 
 use std::collections::HashMap;
-use std::net::{SocketAddr, SocketAddrV4, UdpSocket};
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, UdpSocket};
 use std::time::Instant;
 
 use actix::{Actor, AsyncContext, Context, SpawnHandle, StreamHandler};
@@ -26,6 +28,7 @@ use crate::core::{Core, Effect, Entropy, Input, Me, Now, Ticket};
 use crate::dht::DhtNode;
 use crate::error::DiscoveryError;
 use crate::lan::Lan;
+use crate::portmap::PortMap;
 use crate::socket::{HelloSocket, Incoming};
 use crate::source::{Finder, Found, PeerSource};
 use tasks::{Contacts, DHT_RESTART, StartBy};
@@ -136,8 +139,13 @@ async fn spawn(
     let (finder, found) = Finder::new();
     let start = |start: StartSource| start(hello_address, finder.clone());
     let sources = sources.into_iter().map(start).collect::<Result<_, _>>()?;
+    let mapping = config.port_mapping && !hello_address.ip().is_loopback();
     let actor = DiscoveryActor::create(|ctx| {
         let (mut incoming, mut found) = (incoming, found);
+        if mapping {
+            let mut mapped = PortMap::keep(hello_address.port());
+            ctx.add_stream(stream::poll_fn(move |cx| mapped.poll_recv(cx)));
+        }
         ctx.add_stream(stream::poll_fn(move |cx| incoming.poll_recv(cx)));
         ctx.add_stream(stream::poll_fn(move |cx| found.poll_recv(cx)));
         DiscoveryActor {
@@ -149,6 +157,8 @@ async fn spawn(
             sources,
             dht: None,
             contacts: Contacts::default(),
+            public_ip: None,
+            mapping_failed: false,
             health: DhtHealth::default(),
             start: Instant::now(),
             timer: None,
@@ -175,6 +185,10 @@ struct DiscoveryActor {
     sources: Vec<Box<dyn PeerSource>>,
     dht: Option<DhtNode>,
     contacts: Contacts,
+    /// What DHT nodes said last.
+    public_ip: Option<Ipv4Addr>,
+    /// It was said that no router forwards a port.
+    mapping_failed: bool,
     health: DhtHealth,
     start: Instant,
     timer: Option<SpawnHandle>,
@@ -238,7 +252,15 @@ impl DiscoveryActor {
                     tracing::debug!(%to, %error, "hello not sent");
                 }
             }
-            Effect::Emit(event) => self.deps.events.emit(event),
+            Effect::DialBack(to, packet) => {
+                if let Err(error) = self.socket.dial_back(to, &packet) {
+                    tracing::debug!(%to, %error, "dial-back not sent");
+                }
+            }
+            Effect::Emit(event) => {
+                self.note(&event);
+                self.deps.events.emit(event);
+            }
             Effect::AnswerAnnounce(ticket, answer) => {
                 let waiting = self.announces.remove(&ticket);
                 // A caller that went away wants no answer.

@@ -14,6 +14,10 @@ pub struct Config {
     pub dht_bind: SocketAddrV4,
     /// Where the hello socket is bound. Port 0 takes a free one.
     pub hello_bind: SocketAddrV4,
+    /// Ask the router (PCP, NAT-PMP, UPnP) to forward a port to the hello socket, so that members
+    /// behind other routers can say hello. Never where `hello_bind` is a loopback address. On: most
+    /// homes have such a router, and without one it costs a few packets every few minutes.
+    pub port_mapping: bool,
     /// Whether this node answers queries of other DHT nodes.
     pub serve: Serve,
     /// Publish, accept and ask private (RFC 1918) and link-local addresses. Off: they mean
@@ -53,14 +57,16 @@ pub struct Config {
     /// minute in all, the plan's limit.
     pub reannounce_per_member_s: u64,
 
-    /// Hellos under way at once. 16: enough to ask a whole small topic in one round trip.
+    /// Hellos at once that wait for the reply to their first try. 16: enough to ask a whole small
+    /// topic in one round trip.
     pub hello_in_flight: usize,
     /// Hellos for the entries of one look-up. 64: an attacker's entries can't make a node scan.
     pub hellos_per_lookup: usize,
     /// Hellos for the entries of one look-up of a node that has neighbors: it only looks for a part
     /// of the swarm that it has never met.
     pub hellos_with_neighbors: usize,
-    /// Hellos to one IP address in one look-up, loopback excepted.
+    /// Hellos to one IP address in one look-up, and under way at once for one topic; after as many
+    /// in a row that were not answered the host rests. Loopback excepted.
     pub hellos_per_ip: usize,
     /// Hellos to one /24 in one look-up, loopback excepted.
     pub hellos_per_subnet: usize,
@@ -69,7 +75,8 @@ pub struct Config {
     /// Wait for the reply to the first try in milliseconds; it doubles each time. A guess that
     /// covers a round trip around the world.
     pub hello_timeout_ms: u64,
-    /// How long an address rests that did not answer, in milliseconds; it doubles up to an hour.
+    /// How long an address rests that did not answer, in milliseconds; it doubles up to
+    /// 5 min.
     pub hello_rest_ms: u64,
     /// How long an address that answered is not asked again for the same topic, in milliseconds.
     pub hello_answered_rest_ms: u64,
@@ -86,6 +93,7 @@ impl Default for Config {
             bootstrap: Vec::new(),
             dht_bind: any,
             hello_bind: any,
+            port_mapping: true,
             serve: Serve::Auto,
             allow_private: false,
             sources: Sources::default(),

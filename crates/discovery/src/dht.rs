@@ -181,6 +181,12 @@ impl DhtNode {
         })
     }
 
+    /// This node's IP address, as most of the DHT nodes of the last query saw it. Each of them may lie.
+    pub async fn public_ip(&self) -> Option<Ipv4Addr> {
+        let seen = self.dht.info().await.public_address();
+        seen.map(|address| *address.ip())
+    }
+
     /// Whether this node answers queries of others.
     pub async fn serves(&self) -> bool {
         self.dht.info().await.server_mode()

@@ -14,6 +14,7 @@ mod config;
 mod dht;
 mod error;
 mod lan;
+mod portmap;
 mod socket;
 mod source;
 

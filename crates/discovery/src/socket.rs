@@ -1,4 +1,5 @@
-//! The hello socket: one UDP socket per process, whatever the number of topics.
+//! The hello socket: one UDP socket per process, whatever the number of topics; and a second one,
+//! for dial-backs, that is never read.
 
 use std::io;
 use std::net::{SocketAddr, SocketAddrV4};
@@ -26,6 +27,8 @@ pub enum Incoming {
 pub struct HelloSocket {
     socket: Arc<UdpSocket>,
     address: SocketAddrV4,
+    /// Another port of the same IP address, that nobody is ever told.
+    back: Arc<UdpSocket>,
 }
 
 impl HelloSocket {
@@ -41,9 +44,15 @@ impl HelloSocket {
                 return Err(io::Error::other("an IPv4 socket has an IPv6 address"));
             }
         };
+        let back = Arc::new(UdpSocket::bind((*address.ip(), 0)).await?);
         let (tx, rx) = mpsc::channel(QUEUE);
         tokio::spawn(read(socket.clone(), tx));
-        Ok((Self { socket, address }, rx))
+        let bound = Self {
+            socket,
+            address,
+            back,
+        };
+        Ok((bound, rx))
     }
 
     /// Where the socket is bound.
@@ -54,6 +63,11 @@ impl HelloSocket {
     /// Sends a datagram, or drops it where the kernel's buffer is full, as UDP may.
     pub fn send(&self, to: SocketAddrV4, packet: &[u8]) -> io::Result<()> {
         self.socket.try_send_to(packet, to.into()).map(|_sent| ())
+    }
+
+    /// Sends a datagram from the second socket, or drops it likewise.
+    pub fn dial_back(&self, to: SocketAddrV4, packet: &[u8]) -> io::Result<()> {
+        self.back.try_send_to(packet, to.into()).map(|_sent| ())
     }
 }
 

@@ -38,7 +38,10 @@ async fn node(n: u64, secret: u8) -> Node {
     // A member on this network has a private address.
     let mut address = address_of(n, node.id);
     address.direct = vec![([10, 77, 0, 1], 20_000 + n as u16).into()];
-    let set = kukuri_contract::SetAddress { address };
+    let set = kukuri_contract::SetAddress {
+        address,
+        port: None,
+    };
     node.port.set_address(set).await.unwrap();
     node
 }

@@ -24,6 +24,7 @@ use tokio::sync::{mpsc, watch};
 use crate::ask::Answerer;
 use crate::config::Config;
 use crate::core::asks::Roster;
+use crate::core::hosts::Hosts;
 use crate::core::membership::Membership;
 use crate::endpoint::{relay_url, transport};
 use crate::error::GossipError;
@@ -131,6 +132,7 @@ impl Factory for IrohGossip {
                 topics: BTreeMap::new(),
                 subscriptions: 0,
                 dialing: 0,
+                hosts: Hosts::default(),
                 start: Instant::now(),
                 timer: None,
                 closed: false,
@@ -155,6 +157,8 @@ struct GossipActor {
     subscriptions: u64,
     /// Dials under way, over all topics.
     dialing: usize,
+    /// Those that were dialed in vain, over all topics.
+    hosts: Hosts,
     start: Instant,
     timer: Option<SpawnHandle>,
     /// The endpoint was closed in good order.

@@ -13,6 +13,9 @@ pub struct Config {
     /// Relay server for peers that can't be reached directly. Empty: none; no third party then
     /// sees who talks to whom.
     pub relay: Option<String>,
+    /// Ask the router by UPnP to forward a port to this endpoint, so that peers behind other routers
+    /// can dial it. Never where `bind` is a loopback address. On: most homes have such a router.
+    pub port_mapping: bool,
     /// Advertise private and link-local addresses. Off: they mean nothing outside of their network.
     pub advertise_private: bool,
     /// Most topics at once; the same bound as discovery's.
@@ -66,6 +69,7 @@ impl Default for Config {
         Self {
             bind: SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)),
             relay: None,
+            port_mapping: true,
             advertise_private: false,
             max_topics: 64,
             max_parallel_dials: 16,

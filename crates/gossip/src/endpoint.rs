@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use iroh::address_lookup::memory::MemoryLookup;
-use iroh::endpoint::{IdleTimeout, QuicTransportConfig, presets};
+use iroh::endpoint::{IdleTimeout, PortmapperConfig, QuicTransportConfig, presets};
 use iroh::{Endpoint, RelayMode, RelayUrl, SecretKey, TransportAddr};
 use kukuri_contract::{EndpointAddr, EndpointId, EndpointKey, LocalAddresses};
 
@@ -29,10 +29,15 @@ pub async fn bind(
         Some(url) => RelayMode::custom([url]),
         None => RelayMode::Disabled,
     };
+    let mapper = match config.port_mapping && !config.bind.ip().is_loopback() {
+        true => PortmapperConfig::default(),
+        false => PortmapperConfig::Disabled,
+    };
     Endpoint::builder(presets::Minimal)
         .secret_key(SecretKey::from_bytes(key.expose()))
         .relay_mode(relay)
         .address_lookup(lookup)
+        .portmapper_config(mapper)
         .transport_config(transport(config)?)
         .clear_ip_transports()
         .bind_addr(config.bind)

@@ -7,7 +7,8 @@ use kukuri_identity::format_secret;
 use serde_json::{Value, json};
 
 use crate::computed::{
-    EPOCH, NOW, full_peer, good_record, post_of, request, secret_keys, topic_id, topic_key,
+    EPOCH, NOW, dial_back, full_peer, good_record, post_of, reply, request, secret_keys, topic_id,
+    topic_key,
 };
 use crate::{change, hex};
 
@@ -76,6 +77,8 @@ pub fn records_bad() -> Value {
 
 pub fn hellos_bad() -> Value {
     let good = request().seal(&secret_keys(), [9; 24]);
+    let says = reply().seal(&secret_keys(), [10; 24]);
+    let back = dial_back().seal(&secret_keys(), [12; 24]);
     let bad = |why, topic, epoch: Epoch, packet: &[u8], error| {
         let input = json!({"topic": topic, "epoch": epoch.0, "packet": hex(packet)});
         json!({"why": why, "input": input, "error": error})
@@ -87,10 +90,20 @@ pub fn hellos_bad() -> Value {
         here("a byte too many", &[&good[..], &[0]].concat(), "Length"),
         here("nothing", &[], "Length"),
         here("unknown version", &change(&good, 0, 2), "Version"),
-        here("unknown kind", &change(&good, 1, 2), "Malformed"),
+        here("unknown kind", &change(&good, 1, 3), "Malformed"),
         here(
             "a request turned into a reply",
             &change(&good, 1, 1),
+            "UnknownTag"
+        ),
+        here(
+            "a reply turned into a dial-back",
+            &change(&says, 1, 2),
+            "UnknownTag"
+        ),
+        here(
+            "a dial-back turned into a reply",
+            &change(&back, 1, 1),
             "UnknownTag"
         ),
         here("a bit of the tag", &changed(33), "UnknownTag"),

@@ -4,6 +4,7 @@ use kukuri::core::post;
 use kukuri_contract::{
     EndpointAddr, Epoch, EpochKeys, SignRequest, TopicId, TopicSecret, UnixMillis,
 };
+use kukuri_discovery::core::dialback::DialBack;
 use kukuri_discovery::core::hello::{HelloReply, HelloRequest};
 use kukuri_discovery::core::nearby;
 use kukuri_discovery::core::record::{self, NO_MARK};
@@ -11,7 +12,7 @@ use kukuri_identity::core::{derive::TopicKey, keys::Keys};
 use kukuri_identity::format_secret;
 use serde_json::{Value, json};
 
-use crate::{bad, hex, repair};
+use crate::{bad, beacons, hex, repair};
 
 pub const EPOCH: Epoch = Epoch(2_966_667);
 /// The middle of [`EPOCH`].
@@ -37,6 +38,9 @@ pub fn file() -> Value {
         "posts_bad": bad::posts_bad(),
         "repair": repair::good(),
         "repair_bad": repair::bad(),
+        "beacons": beacons::good(),
+        "beacons_bad": beacons::bad(),
+        "ranks": beacons::ranks(),
         "lan_tags": lan_tags(),
         "links": links(),
     })
@@ -165,16 +169,27 @@ pub fn request() -> HelloRequest {
         time: NOW,
         recipient: "198.51.100.9:4000".parse().unwrap(),
         record: good_record(1, &full_peer()),
+        dial_back: None,
     }
 }
 
-fn reply() -> HelloReply {
+pub fn reply() -> HelloReply {
     HelloReply {
         id: [3; 16],
         time: UnixMillis(NOW.0 + 20),
         observed: "203.0.113.7:5000".parse().unwrap(),
         record: good_record(3, &peer(3, &["198.51.100.9:4433"], None)),
         members: vec![good_record(5, &peer(5, &["192.0.2.5:4433"], None))],
+        dialed_back: false,
+    }
+}
+
+/// What follows a request that asks for it.
+pub fn dial_back() -> DialBack {
+    DialBack {
+        id: reply().id,
+        time: NOW,
+        to: "203.0.113.7:5001".parse().unwrap(),
     }
 }
 
@@ -205,9 +220,30 @@ fn hellos() -> Value {
         "record": hex(&reply.record),
         "members": reply.members.iter().map(|m| hex(m)).collect::<Vec<_>>(),
     });
+    let (mut asks_back, mut says_back) = (asks.clone(), says.clone());
+    asks_back["dial_back"] = json!(dial_back().to.port());
+    says_back["dialed_back"] = json!(true);
+    let port = Some(dial_back().to.port());
+    let request_back = HelloRequest {
+        dial_back: port,
+        ..request.clone()
+    };
+    let reply_back = HelloReply {
+        dialed_back: true,
+        ..reply.clone()
+    };
+    let back = dial_back();
+    let dials = json!({
+        "id": hex(&back.id),
+        "time": back.time.0,
+        "to": back.to,
+    });
     json!([
         vector("request", 9, asks, request.seal(&keys, [9; 24])),
         vector("reply", 10, says, reply.seal(&keys, [10; 24])),
+        vector("request", 13, asks_back, request_back.seal(&keys, [13; 24])),
+        vector("reply", 14, says_back, reply_back.seal(&keys, [14; 24])),
+        vector("dial_back", 12, dials, back.seal(&keys, [12; 24])),
     ])
 }
 

@@ -12,6 +12,7 @@
 #![allow(clippy::unwrap_used, reason = "a test panics where it fails")]
 
 mod bad;
+mod beacons;
 mod computed;
 mod repair;
 
@@ -25,6 +26,7 @@ use kukuri_contract::{
     AuthorId, AuthorLink, EndpointAddr, Epoch, EpochKeys, HelloDrop, InfoHash, KeyBytes, Post,
     PostDrop, SignRequest, TopicId, TopicName, UnixMillis,
 };
+use kukuri_discovery::core::dialback::DialBack;
 use kukuri_discovery::core::hello::{self, HelloReply, HelloRequest, Kind};
 use kukuri_discovery::core::nearby;
 use kukuri_discovery::core::record::Record;
@@ -193,7 +195,7 @@ fn hellos() {
         assert_eq!(&packet[26..34], unhex(&output["tag"]));
         assert!(hello::has_tag(&packet, &keys));
         let (id, time) = (array(&plain["id"]), millis(&plain["time"]));
-        let record = unhex(&plain["record"]);
+        let record = || unhex(&plain["record"]);
         match hello::kind(&packet).unwrap() {
             Kind::Request => {
                 let recipient = value(&plain["recipient"]);
@@ -201,7 +203,8 @@ fn hellos() {
                     id,
                     time,
                     recipient,
-                    record,
+                    record: record(),
+                    dial_back: plain.get("dial_back").map(value),
                 };
                 assert_eq!(input["kind"], "request");
                 assert_eq!(HelloRequest::open(&packet, &keys), Ok(expected));
@@ -214,11 +217,18 @@ fn hellos() {
                     id,
                     time,
                     observed,
-                    record,
+                    record: record(),
                     members,
+                    dialed_back: plain.get("dialed_back").is_some_and(value),
                 };
                 assert_eq!(input["kind"], "reply");
                 assert_eq!(HelloReply::open(&packet, &keys), Ok(expected));
+            }
+            Kind::DialBack => {
+                let to = value(&plain["to"]);
+                let expected = DialBack { id, time, to };
+                assert_eq!(input["kind"], "dial_back");
+                assert_eq!(DialBack::open(&packet, &keys), Ok(expected));
             }
         }
     }
@@ -237,6 +247,7 @@ fn read_hello(packet: &[u8], keys: &EpochKeys) -> Result<(), HelloDrop> {
     match kind {
         Kind::Request => HelloRequest::open(packet, keys).map(drop),
         Kind::Reply => HelloReply::open(packet, keys).map(drop),
+        Kind::DialBack => DialBack::open(packet, keys).map(drop),
     }
 }
 

@@ -13,8 +13,8 @@ use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler,
 use bytes::Bytes;
 use kukuri_contract::{
     BEACON, CallError, Dial, DialReason, DiscoveryEvent, DiscoveryPort, EndpointAddr, EndpointId,
-    GossipEvent, GossipPort, Never, NodeEvent, PostDrop, Probe, Remember, RememberContacts, Source,
-    Stop, StoreEvent, StorePort, TopicId, TopicName, Verdict, WallClock,
+    GossipEvent, GossipPort, LocalAddresses, Never, NodeEvent, PostDrop, Probe, Remember,
+    RememberContacts, Source, Stop, StoreEvent, StorePort, TopicId, TopicName, Verdict, WallClock,
 };
 use tokio::sync::broadcast;
 
@@ -39,7 +39,7 @@ pub struct NodeActor {
     pub(super) clock: WallClock,
     pub(super) wanted: Wanted,
     /// Where others may dial this node.
-    pub(super) address: Option<EndpointAddr>,
+    pub(super) address: Option<LocalAddresses>,
     pub(super) topics: BTreeMap<TopicId, OpenTopic>,
     pub(super) inbox: VecDeque<(TopicId, Bytes)>,
     pub(super) receiving: usize,
@@ -350,7 +350,10 @@ impl Handler<GossipEvent> for NodeActor {
                 }
             }
             GossipEvent::AddressChanged(address) => {
-                self.address = Some(address);
+                // Before it is known where the endpoint is bound, the composition root asks.
+                if let Some(known) = &mut self.address {
+                    known.advertised = address;
+                }
                 self.publish_address(ctx);
             }
             GossipEvent::Lagged(missed) => self.missed(GossipPort::SERVICE, missed, ctx),

@@ -24,7 +24,7 @@ impl NodeActor {
         let asked = async move { ports.gossip.local_address(LocalAddress).await };
         let then = asked.into_actor(self).map(|address, actor, ctx| {
             match address {
-                Ok(address) => actor.address = Some(address.advertised),
+                Ok(address) => actor.address = Some(address),
                 Err(error) => actor.call_failed(GossipPort::SERVICE, &error),
             }
             actor.reconcile_all(ctx);

@@ -306,7 +306,11 @@ impl NodeActor {
         let (Some(ports), Some(address)) = (self.ports(), self.address.clone()) else {
             return;
         };
-        let told = async move { ports.discovery.set_address(SetAddress { address }).await };
+        let set = SetAddress {
+            port: address.ipv4_port(),
+            address: address.advertised,
+        };
+        let told = async move { ports.discovery.set_address(set).await };
         self.call(DiscoveryPort::SERVICE, told, ctx);
     }
 }

@@ -70,6 +70,7 @@ impl Handler<SetAddress> for DiscoveryActor {
         if got > limit {
             return Err(SetAddressError::RelayTooLong { got, limit });
         }
+        self.drive(Input::EndpointPort(request.port), ctx);
         self.drive(Input::Address(request.address), ctx);
         Ok(())
     }

@@ -205,7 +205,7 @@ impl DiscoveryActor {
             me.do_send(Fed(Input::AnnounceTryEnded(query, failed)));
             return;
         };
-        let port = self.socket.address().port();
+        let port = self.core.announced_port();
         self.tasks.spawn(async move {
             let result = dht.announce(infohash, port).await;
             me.do_send(Fed(Input::AnnounceTryEnded(query, result)));
@@ -311,9 +311,12 @@ impl DiscoveryActor {
         let Some(dht) = self.dht.clone() else {
             return;
         };
-        let counted = async move { (dht.routing_table().await, dht.serves().await) };
-        let then = counted.into_actor(self).map(|(table, serves), actor, ctx| {
-            let (nodes, contacts) = table;
+        let counted = async move {
+            let table = dht.routing_table().await;
+            (table, dht.serves().await, dht.public_ip().await)
+        };
+        let then = counted.into_actor(self).map(|counted, actor, ctx| {
+            let ((nodes, contacts), serves, public_ip) = counted;
             if nodes == 0 && actor.contacts.are_stale() {
                 actor.contacts.stale += 1;
                 actor.dht = None;
@@ -330,6 +333,10 @@ impl DiscoveryActor {
                 actor.drive(Input::Dht(DhtState::Up { routing_table }), ctx);
                 let health = DiscoveryEvent::DhtHealthChanged(actor.health);
                 actor.deps.events.emit(health);
+            }
+            if actor.public_ip != public_ip {
+                actor.public_ip = public_ip;
+                actor.drive(Input::PublicIp(public_ip), ctx);
             }
             if let Some(nodes) = actor.contacts.news(contacts, !changed) {
                 actor.deps.events.emit(DiscoveryEvent::DhtContacts(nodes));

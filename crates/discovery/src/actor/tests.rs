@@ -88,7 +88,12 @@ async fn member(n: u64, secret: u8) -> Member {
         direct: vec![([127, 0, 0, 1], 20_000 + n as u16).into()],
         relay: None,
     };
-    port.set_address(SetAddress { address }).await.unwrap();
+    port.set_address(SetAddress {
+        address,
+        port: None,
+    })
+    .await
+    .unwrap();
     let (peers, cached) = (Vec::new(), Vec::new());
     let discover = Discover {
         topic,

@@ -23,6 +23,11 @@ const CROWD: u64 = 10;
 /// Not for longer: the put waits for the end of the look-up on the same infohash anyway.
 pub const NEWCOMER_PAUSE: Duration = Duration::from_millis(40);
 
+/// A newcomer that stayed away from a crowd announces itself after so long all the same, if nobody
+/// of that crowd has answered: false entries must not keep members from being found. Far longer
+/// than a member takes to answer, and than most entries of members that are gone take to fail.
+const CROWD_PROOF: Duration = Duration::from_secs(3);
+
 /// Pause after an announcement that failed; it doubles with each failure in a row, up to the usual
 /// interval. Long enough for a budget of ten a minute, short enough for a network that comes back.
 const FAILED_PAUSE: Duration = Duration::from_secs(30);
@@ -40,6 +45,10 @@ pub struct Announcer {
     failed: u32,
     /// The interval that the next one was planned in, in seconds.
     planned_in: u64,
+    /// The one under way announces what is not true any more.
+    outdated: bool,
+    /// It stayed away from a crowd that has yet to prove that it is one.
+    doubts: bool,
 }
 
 #[derive(Debug)]
@@ -74,7 +83,7 @@ impl Announcer {
 
     /// A look-up has ended: whether there is a crowd is known, and nothing else is waited for.
     pub fn hurry_first(&mut self, now: Duration) {
-        if self.last.is_none() {
+        if self.last.is_none() && !self.doubts {
             self.due = self.due.map(|due| due.min(now));
         }
     }
@@ -83,6 +92,14 @@ impl Announcer {
     pub fn plan_again(&mut self, now: Duration) {
         if self.failed > 0 && self.under_way.is_none() {
             self.due = Some(now + NEWCOMER_PAUSE);
+        }
+    }
+
+    /// Announces again at once, if anything was: there is something else to announce.
+    pub fn announce_anew(&mut self, now: Duration) {
+        self.outdated = self.under_way.is_some();
+        if self.last.is_some() && !self.outdated {
+            self.due = Some(now);
         }
     }
 
@@ -95,6 +112,9 @@ impl Announcer {
         if let Some(doublings) = self.failed.checked_sub(1) {
             wait = wait.min(FAILED_PAUSE.saturating_mul(2u32.saturating_pow(doublings)));
         }
+        if std::mem::take(&mut self.outdated) {
+            wait = Duration::ZERO;
+        }
         self.due = Some(now.mono + wait);
     }
 
@@ -102,6 +122,17 @@ impl Announcer {
     /// anew: its place was one of a much shorter interval.
     pub fn is_outgrown(&self, members: u64, config: &Config) -> bool {
         self.last.is_some() && self.failed == 0 && interval_s(members, config) > 2 * self.planned_in
+    }
+
+    /// It stayed away from a crowd of which nobody has answered yet: looks again at that soon.
+    pub fn doubt(&mut self, now: Duration) {
+        self.doubts = true;
+        self.due = Some(now + CROWD_PROOF);
+    }
+
+    /// Whether a crowd was doubted; from now on it is not.
+    pub fn end_doubt(&mut self) -> bool {
+        std::mem::take(&mut self.doubts)
     }
 
     /// Whether a look-up or a retry is under way.
@@ -309,6 +340,16 @@ mod tests {
             .count();
         // One in ten; the seed is fixed, so the count is too.
         assert!((50..200).contains(&announced), "{announced}");
+    }
+
+    #[test]
+    fn a_crowd_is_doubted_once_and_not_hurried() {
+        let mut newcomer = Announcer::default();
+        newcomer.doubt(MS);
+        newcomer.hurry_first(2 * MS);
+        assert!(!newcomer.is_due(CROWD_PROOF));
+        assert!(newcomer.is_due(CROWD_PROOF + MS));
+        assert!(newcomer.end_doubt() && !newcomer.end_doubt());
     }
 
     #[test]

@@ -25,6 +25,8 @@ const FREE: f64 = 50.0;
 /// The size that the budget is made for changes by at most this factor a minute: forged beacons
 /// can't silence a topic at once.
 const CAP_PER_MINUTE: f64 = 4.0;
+/// How often both are looked at.
+const TICK: Duration = Duration::from_secs(1);
 /// Standard deviations that the budget adds to an estimate: too few writes rather than too many.
 const MARGIN: f64 = 2.5;
 /// Once a look-up has brought fewer entries than that, late in an epoch ...
@@ -73,13 +75,12 @@ impl Crowd {
 
     /// A member's beacon was heard.
     pub fn hear(&mut self, rank: u64, now: Duration) {
-        if rank == self.me {
+        let last = self.heard.last_key_value().map(|(last, _)| *last);
+        let beyond = self.heard.len() >= SAMPLE && last.is_some_and(|last| rank > last);
+        if rank == self.me || beyond {
             return;
         }
         self.heard.insert(rank, now);
-        if self.heard.len() > SAMPLE {
-            self.expire(now);
-        }
         if self.heard.len() > SAMPLE {
             self.heard.pop_last();
         }
@@ -87,8 +88,11 @@ impl Crowd {
 
     /// Forgets who was not heard lately, and lets the budget follow the estimate.
     pub fn tick(&mut self, now: Duration) {
-        self.expire(now);
         let (before, at) = self.used;
+        if now < at + TICK {
+            return;
+        }
+        self.expire(now);
         let minutes = now.saturating_sub(at).as_secs_f64() / 60.0;
         let factor = CAP_PER_MINUTE.powf(minutes);
         let wanted = self.at_most().max(FREE);

@@ -1,7 +1,8 @@
 //! The hellos under way, and the addresses that rest.
 
 use std::collections::HashMap;
-use std::net::SocketAddrV4;
+use std::hash::Hash;
+use std::net::{Ipv4Addr, SocketAddrV4};
 use std::time::Duration;
 
 use kukuri_contract::{Epoch, Source, TopicId};
@@ -9,13 +10,17 @@ use kukuri_contract::{Epoch, Source, TopicId};
 use super::hello::RequestId;
 use crate::config::Config;
 
-/// Most addresses that are remembered as resting or own.
+/// Most addresses that are remembered as resting or own, and most hosts that are as resting.
 const MAX_RESTING: usize = 4096;
 /// How long an address counts as our own.
 const OWN_FOR: Duration = Duration::from_secs(600);
-/// Longest rest of an address that never answers. 5 min, the usual interval of announcements: halves
-/// of a swarm that the network kept apart meet within one, once it is whole.
+/// Longest rest of an address, and of a host none of whose addresses answers. 5 min, the usual interval
+/// of announcements: halves of a swarm that the network kept apart meet within one, once it is whole,
+/// and who can name bad ports of a member's host does not hide the member for long.
 const LONGEST_REST: Duration = Duration::from_secs(300);
+/// All hellos under way are at most so many times those in their first try. With the default waits
+/// there are 7 times as many.
+const ALL_TRIES: usize = 8;
 
 /// A hello that waits for its reply.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,9 +63,12 @@ struct Rest {
 pub struct Exchange {
     pending: Vec<Pending>,
     rests: HashMap<(TopicId, SocketAddrV4), Rest>,
+    /// Hosts that have not answered since so many of their addresses failed. Loopback has none.
+    hosts: HashMap<(TopicId, Ipv4Addr), Rest>,
     /// Until when an address counts as our own.
     own: HashMap<SocketAddrV4, Duration>,
     most: usize,
+    per_host: usize,
     tries: u32,
     timeout: Duration,
     rest: Duration,
@@ -73,8 +81,10 @@ impl Exchange {
         Self {
             pending: Vec::new(),
             rests: HashMap::new(),
+            hosts: HashMap::new(),
             own: HashMap::new(),
             most: config.hello_in_flight,
+            per_host: config.hellos_per_ip,
             tries: config.hello_tries,
             timeout: Duration::from_millis(config.hello_timeout_ms),
             rest: Duration::from_millis(config.hello_rest_ms),
@@ -82,12 +92,16 @@ impl Exchange {
         }
     }
 
-    /// Whether one more hello may be under way.
+    /// Whether one more hello may be under way. Those that wait for the reply to their first try
+    /// count: most addresses that answer do so then, and false entries must not hold up the others
+    /// for all their tries.
     pub fn has_room(&self) -> bool {
-        self.pending.len() < self.most
+        let first = self.pending.iter().filter(|p| p.tries == 1).count();
+        first < self.most && self.pending.len() < self.most * ALL_TRIES
     }
 
-    /// Whether an address may be asked: not under way, not resting, not our own.
+    /// Whether an address may be asked: not under way, not resting, not our own, and its host
+    /// neither rests nor is being asked at as many addresses as one look-up may.
     pub fn may_ask(&self, topic: TopicId, to: SocketAddrV4, now: Duration) -> bool {
         let resting = self
             .rests
@@ -95,7 +109,15 @@ impl Exchange {
             .is_some_and(|rest| rest.until > now);
         let under_way = || self.pending.iter().any(|p| p.topic == topic && p.to == to);
         let own = self.own.get(&to).is_some_and(|until| *until > now);
-        !own && !resting && !under_way()
+        !own && !resting && !under_way() && self.may_ask_host(topic, *to.ip(), now)
+    }
+
+    fn may_ask_host(&self, topic: TopicId, host: Ipv4Addr, now: Duration) -> bool {
+        let rests = self.hosts.get(&(topic, host));
+        let of_host = |p: &&Pending| p.topic == topic && *p.to.ip() == host;
+        host.is_loopback()
+            || rests.is_none_or(|rest| rest.until <= now)
+                && self.pending.iter().filter(of_host).count() < self.per_host
     }
 
     /// Notes the first try of a hello.
@@ -146,7 +168,9 @@ impl Exchange {
     /// A member is known to be behind this address: no need to ask it for a while.
     pub fn met(&mut self, topic: TopicId, at: SocketAddrV4, now: Duration) {
         let until = now + self.answered_rest;
-        self.set_rest(topic, at, Rest { until, failures: 0 }, now);
+        let rest = Rest { until, failures: 0 };
+        keep((topic, at), rest, &mut self.rests, now);
+        self.hosts.remove(&(topic, *at.ip()));
     }
 
     /// An address seems to be our own, for a while: somebody may have sent our own packet back to
@@ -184,6 +208,7 @@ impl Exchange {
     pub fn forget(&mut self, topic: TopicId) {
         self.pending.retain(|p| p.topic != topic);
         self.rests.retain(|(of, _), _| *of != topic);
+        self.hosts.retain(|(of, _), _| *of != topic);
     }
 
     /// When the next reply is late.
@@ -196,28 +221,49 @@ impl Exchange {
             return;
         }
         let key = (hello.topic, hello.to);
-        let failures = self.rests.get(&key).map_or(0, |rest| rest.failures);
-        let rest = self.rest * 2u32.saturating_pow(failures.min(16));
-        let rest = Rest {
-            until: now + rest.min(LONGEST_REST),
-            failures: failures + 1,
-        };
-        self.set_rest(hello.topic, hello.to, rest, now);
+        let failures = self.rests.get(&key).map_or(0, |rest| rest.failures) + 1;
+        let until = now + self.rest_after(failures).min(LONGEST_REST);
+        keep(key, Rest { until, failures }, &mut self.rests, now);
+        self.host_failed(hello.topic, *hello.to.ip(), now);
     }
 
-    fn set_rest(&mut self, topic: TopicId, at: SocketAddrV4, rest: Rest, now: Duration) {
-        if self.rests.len() >= MAX_RESTING {
-            self.rests.retain(|_, rest| rest.until > now);
+    /// Each time that as many addresses of a host have failed as one look-up may ask, and none has
+    /// answered, the host rests: else every look-up would ask a victim at other ports.
+    fn host_failed(&mut self, topic: TopicId, host: Ipv4Addr, now: Duration) {
+        let known = self.hosts.get(&(topic, host));
+        let failures = known.map_or(0, |rest| rest.failures) + 1;
+        let mut until = known.map_or(now, |rest| rest.until);
+        let round = self.per_host.max(1) as u32;
+        let rounds = failures / round;
+        if failures.is_multiple_of(round) {
+            until = now + self.rest_after(rounds).min(LONGEST_REST);
         }
-        if self.rests.len() >= MAX_RESTING {
-            // All rest: forget the one that would be free first.
-            let first = self.rests.iter().min_by_key(|(_, rest)| rest.until);
-            if let Some(key) = first.map(|(key, _)| *key) {
-                self.rests.remove(&key);
-            }
-        }
-        self.rests.insert((topic, at), rest);
+        keep(
+            (topic, host),
+            Rest { until, failures },
+            &mut self.hosts,
+            now,
+        );
     }
+
+    /// The rest after so many failures in a row: it doubles each time.
+    fn rest_after(&self, failures: u32) -> Duration {
+        self.rest * 2u32.saturating_pow((failures - 1).min(16))
+    }
+}
+
+/// Notes a rest. Where too many rest, the one that would be free first is forgotten.
+fn keep<K: Copy + Eq + Hash>(key: K, rest: Rest, rests: &mut HashMap<K, Rest>, now: Duration) {
+    if rests.len() >= MAX_RESTING {
+        rests.retain(|_, rest| rest.until > now);
+    }
+    if rests.len() >= MAX_RESTING {
+        let first = rests.iter().min_by_key(|(_, rest)| rest.until);
+        if let Some(key) = first.map(|(key, _)| *key) {
+            rests.remove(&key);
+        }
+    }
+    rests.insert(key, rest);
 }
 
 #[cfg(test)]
@@ -271,6 +317,77 @@ mod tests {
         assert!(exchange.may_ask(T, address(), Duration::from_secs(31)));
     }
 
+    /// Has an address asked in vain, at its time; how many packets it got.
+    fn ask_in_vain(exchange: &mut Exchange, to: SocketAddrV4, now: &mut Duration) -> usize {
+        exchange.begin(T, Epoch(1), Source::Lan, to, [7; 16], *now);
+        let mut sent = 1;
+        loop {
+            *now = exchange.next_wake().unwrap();
+            match &exchange.late(*now)[..] {
+                [Late::Again(_)] => sent += 1,
+                [Late::GaveUp(_)] => return sent,
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn a_host_whose_addresses_do_not_answer_rests_at_all_ports() {
+        let config = Config::default();
+        let mut exchange = Exchange::new(&config);
+        let (mut now, mut sent, mut rests) = (Duration::ZERO, 0, Vec::new());
+        let host = |port| SocketAddrV4::new([192, 0, 2, 1].into(), port);
+        for port in 4000..4020 {
+            let start = now;
+            while !exchange.may_ask(T, host(port), now) {
+                now += 1000 * MS;
+            }
+            rests.extend((now > start).then(|| (now - start).as_secs()));
+            sent += ask_in_vain(&mut exchange, host(port), &mut now);
+        }
+        assert_eq!(rests, [60, 120, 240, 300]);
+        assert_eq!(sent, 20 * 3);
+        let elsewhere = "192.0.2.2:4000".parse().unwrap();
+        assert!(exchange.may_ask(T, elsewhere, now));
+        // A member there asks: the host is no victim.
+        assert!(!exchange.may_ask(T, host(5000), now));
+        exchange.met(T, host(4999), now);
+        assert!(exchange.may_ask(T, host(5000), now));
+    }
+
+    #[test]
+    fn a_host_is_asked_at_few_ports_at_once() {
+        let mut exchange = Exchange::new(&Config::default());
+        let host = |port| SocketAddrV4::new([192, 0, 2, 1].into(), port);
+        for port in 4000..4004 {
+            assert!(exchange.may_ask(T, host(port), MS));
+            exchange.begin(T, Epoch(1), Source::Lan, host(port), [7; 16], MS);
+        }
+        assert!(!exchange.may_ask(T, host(4004), MS));
+    }
+
+    #[test]
+    fn later_tries_leave_room_up_to_a_bound() {
+        let config = Config::default();
+        let mut exchange = Exchange::new(&config);
+        let (mut now, mut host) = (Duration::ZERO, 0);
+        let mut most = 0;
+        for _ in 0..100 {
+            while exchange.has_room() {
+                host += 1;
+                let to = SocketAddrV4::new((0x0900_0000 + host).into(), 4000);
+                exchange.begin(T, Epoch(1), Source::Lan, to, [7; 16], now);
+            }
+            most = most.max(exchange.pending.len());
+            now = exchange.next_wake().unwrap();
+            exchange.late(now);
+        }
+        assert!(most <= config.hello_in_flight * ALL_TRIES, "{most}");
+        // 16 new ones every 300 ms, where 16 every 2.1 s had room.
+        let asked_per_s = u64::from(host) * 1000 / now.as_millis() as u64;
+        assert!((50..60).contains(&asked_per_s), "{asked_per_s}");
+    }
+
     #[test]
     fn an_own_address_is_not_asked_for_a_while() {
         let mut exchange = Exchange::new(&Config::default());
@@ -282,9 +399,11 @@ mod tests {
     #[test]
     fn memory_is_bounded() {
         let mut exchange = Exchange::new(&Config::default());
-        for n in 0..10_000u32 {
+        for n in 0..5_000u32 {
             exchange.met(T, SocketAddrV4::new(n.into(), 4000), MS);
+            exchange.host_failed(T, n.into(), MS);
         }
         assert_eq!(exchange.rests.len(), MAX_RESTING);
+        assert!(exchange.hosts.len() <= MAX_RESTING);
     }
 }

@@ -2,15 +2,21 @@
 //!
 //! ```text
 //! packet   version 1 | kind 1 | nonce 24 | tag 8 | sealed 1166              (1200 bytes, always)
-//! request  request id 16 | time, ms 8 | recipient 18 | length 2 | record | zeros
+//! request  request id 16 | time, ms 8 | recipient 18 | length 2 | record
+//!          | flags 1 | port to dial back 2 | zeros
 //! reply    request id 16 | time, ms 8 | observed 18 | length 2 | record
-//!          | n 1 | n x (length 2 | record) | zeros
+//!          | n 1 | n x (length 2 | record) | flags 1 | zeros
 //! ```
+//!
+//! (The third kind is in [`dialback`](super::dialback).)
 //!
 //! The tag is HMAC-SHA256 of kind and nonce under the epoch's tag key, cut to 8 bytes: members
 //! recognize it, and nobody else can tell two packets of one topic from two of different topics.
 //! The seal is XChaCha20-Poly1305 with one key per direction; all before it is authenticated with
 //! it. A reply is as long as its request, so the service amplifies nothing.
+
+#[cfg(test)]
+mod tests;
 
 use std::net::{Ipv6Addr, SocketAddrV4};
 
@@ -31,6 +37,9 @@ const TAG_BYTES: usize = 8;
 const HEADER_BYTES: usize = 2 + 24 + TAG_BYTES;
 const SEAL_OVERHEAD: usize = 16;
 const PLAIN_BYTES: usize = PACKET_BYTES - HEADER_BYTES - SEAL_OVERHEAD;
+/// The flag of a request that asks for a dial-back, and of a reply that says that there is one.
+/// Readers ignore the other bits.
+const DIAL_BACK: u8 = 1;
 
 /// Names a hello, so that a reply belongs to one request only.
 pub type RequestId = [u8; 16];
@@ -42,6 +51,8 @@ pub enum Kind {
     Request,
     /// From the asked.
     Reply,
+    /// From the asked too, and from another socket.
+    DialBack,
 }
 
 impl Kind {
@@ -49,13 +60,15 @@ impl Kind {
         match self {
             Self::Request => 0,
             Self::Reply => 1,
+            Self::DialBack => 2,
         }
     }
 
     const fn key(self, keys: &EpochKeys) -> &KeyBytes {
         match self {
             Self::Request => &keys.hello_request,
-            Self::Reply => &keys.hello_reply,
+            // The kind is authenticated: neither passes for the other.
+            Self::Reply | Self::DialBack => &keys.hello_reply,
         }
     }
 }
@@ -71,6 +84,8 @@ pub struct HelloRequest {
     pub recipient: SocketAddrV4,
     /// The asker's record, not verified yet.
     pub record: Vec<u8>,
+    /// The asker wants to know whether this UDP port can be reached where the packet came from.
+    pub dial_back: Option<u16>,
 }
 
 /// What the asked answers.
@@ -86,6 +101,8 @@ pub struct HelloReply {
     pub record: Vec<u8>,
     /// Records of other members, not verified yet.
     pub members: Vec<Vec<u8>>,
+    /// The answerer sends a dial-back too.
+    pub dialed_back: bool,
 }
 
 /// The kind of a packet that may be a hello.
@@ -99,6 +116,7 @@ pub fn kind(packet: &[u8]) -> Result<Kind, HelloDrop> {
     match packet[..2] {
         [VERSION, 0] => Ok(Kind::Request),
         [VERSION, 1] => Ok(Kind::Reply),
+        [VERSION, 2] => Ok(Kind::DialBack),
         [VERSION, _] => Err(HelloDrop::Malformed),
         _ => Err(HelloDrop::Version),
     }
@@ -117,6 +135,10 @@ impl HelloRequest {
     pub fn seal(&self, keys: &EpochKeys, nonce: [u8; 24]) -> Vec<u8> {
         let mut plain = head(&self.id, self.time, self.recipient);
         put_record(&mut plain, &self.record);
+        if let Some(port) = self.dial_back {
+            plain.push(DIAL_BACK);
+            plain.extend(port.to_be_bytes());
+        }
         seal(Kind::Request, keys, nonce, plain)
     }
 
@@ -129,11 +151,17 @@ impl HelloRequest {
         let mut read = Reader(&plain);
         let (id, time, recipient) = read.head()?;
         let record = read.record()?;
+        let port = u16::from_be_bytes;
+        let dial_back = match read.flags() & DIAL_BACK {
+            0 => None,
+            _ => Some(port(read.array()?)),
+        };
         Ok(Self {
             id,
             time,
             recipient,
             record,
+            dial_back,
         })
     }
 }
@@ -146,12 +174,14 @@ impl HelloReply {
         let count_at = plain.len();
         plain.push(0);
         for member in &self.members {
-            if plain.len() + 2 + member.len() > PLAIN_BYTES {
+            // One byte is for the flags.
+            if plain.len() + 2 + member.len() + 1 > PLAIN_BYTES {
                 break;
             }
             put_record(&mut plain, member);
             plain[count_at] += 1;
         }
+        plain.push(if self.dialed_back { DIAL_BACK } else { 0 });
         seal(Kind::Reply, keys, nonce, plain)
     }
 
@@ -174,6 +204,7 @@ impl HelloReply {
             observed,
             record,
             members,
+            dialed_back: read.flags() & DIAL_BACK != 0,
         })
     }
 }
@@ -186,7 +217,7 @@ fn mac(kind: u8, nonce: &[u8], keys: &EpochKeys) -> Hmac<Sha256> {
     mac
 }
 
-fn seal(kind: Kind, keys: &EpochKeys, nonce: [u8; 24], mut plain: Vec<u8>) -> Vec<u8> {
+pub(super) fn seal(kind: Kind, keys: &EpochKeys, nonce: [u8; 24], mut plain: Vec<u8>) -> Vec<u8> {
     plain.resize(PLAIN_BYTES, 0);
     let tag = mac(kind.byte(), &nonce, keys).finalize().into_bytes();
     let mut packet = Vec::with_capacity(PACKET_BYTES);
@@ -204,7 +235,7 @@ fn seal(kind: Kind, keys: &EpochKeys, nonce: [u8; 24], mut plain: Vec<u8>) -> Ve
     packet
 }
 
-fn open(kind: Kind, keys: &EpochKeys, packet: &[u8]) -> Result<Vec<u8>, HelloDrop> {
+pub(super) fn open(kind: Kind, keys: &EpochKeys, packet: &[u8]) -> Result<Vec<u8>, HelloDrop> {
     if packet.len() != PACKET_BYTES {
         return Err(HelloDrop::Length);
     }
@@ -223,7 +254,7 @@ fn cipher(key: &KeyBytes) -> XChaCha20Poly1305 {
     XChaCha20Poly1305::new(key.expose().into())
 }
 
-fn head(id: &RequestId, time: UnixMillis, address: SocketAddrV4) -> Vec<u8> {
+pub(super) fn head(id: &RequestId, time: UnixMillis, address: SocketAddrV4) -> Vec<u8> {
     let mut plain = Vec::with_capacity(PLAIN_BYTES);
     plain.extend(id);
     plain.extend(time.0.to_be_bytes());
@@ -238,7 +269,7 @@ fn put_record(plain: &mut Vec<u8>, record: &[u8]) {
     plain.extend(record);
 }
 
-struct Reader<'a>(&'a [u8]);
+pub(super) struct Reader<'a>(pub(super) &'a [u8]);
 
 impl<'a> Reader<'a> {
     fn take(&mut self, len: usize) -> Result<&'a [u8], HelloDrop> {
@@ -251,7 +282,12 @@ impl<'a> Reader<'a> {
         self.take(N)?.try_into().map_err(|_| HelloDrop::Malformed)
     }
 
-    fn head(&mut self) -> Result<(RequestId, UnixMillis, SocketAddrV4), HelloDrop> {
+    /// Flags that came later: a packet that is full without them has none.
+    fn flags(&mut self) -> u8 {
+        self.array().map_or(0, |[flags]| flags)
+    }
+
+    pub(super) fn head(&mut self) -> Result<(RequestId, UnixMillis, SocketAddrV4), HelloDrop> {
         let id = self.array()?;
         let time = UnixMillis(u64::from_be_bytes(self.array()?));
         let ip = Ipv6Addr::from(self.array::<16>()?);
@@ -267,93 +303,5 @@ impl<'a> Reader<'a> {
             return Err(HelloDrop::Malformed);
         }
         Ok(self.take(len)?.to_vec())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-    use crate::core::testing::{NOW, keys};
-
-    fn request() -> HelloRequest {
-        HelloRequest {
-            id: [3; 16],
-            time: NOW,
-            recipient: "127.0.0.1:4000".parse().unwrap(),
-            record: vec![7; 150],
-        }
-    }
-
-    fn reply(members: usize) -> HelloReply {
-        HelloReply {
-            id: [3; 16],
-            time: NOW,
-            observed: "192.0.2.1:4000".parse().unwrap(),
-            record: vec![7; 150],
-            members: vec![vec![8; 150]; members],
-        }
-    }
-
-    #[test]
-    fn round_trips_at_the_same_length() {
-        let (keys, nonce) = (keys(1), [9; 24]);
-        let packet = request().seal(&keys, nonce);
-        assert_eq!(packet.len(), PACKET_BYTES);
-        assert_eq!(kind(&packet), Ok(Kind::Request));
-        assert!(has_tag(&packet, &keys));
-        assert_eq!(HelloRequest::open(&packet, &keys), Ok(request()));
-
-        let packet = reply(3).seal(&keys, nonce);
-        assert_eq!(packet.len(), PACKET_BYTES);
-        assert_eq!(kind(&packet), Ok(Kind::Reply));
-        assert_eq!(HelloReply::open(&packet, &keys), Ok(reply(3)));
-    }
-
-    #[test]
-    fn a_reply_takes_as_many_members_as_fit() {
-        let packet = reply(50).seal(&keys(1), [9; 24]);
-        let opened = HelloReply::open(&packet, &keys(1)).unwrap();
-        assert_eq!(opened.members.len(), 6);
-    }
-
-    #[test]
-    fn other_keys_see_noise() {
-        let packet = request().seal(&keys(1), [9; 24]);
-        assert!(!has_tag(&packet, &keys(2)));
-        assert_eq!(HelloRequest::open(&packet, &keys(2)), Err(HelloDrop::Seal));
-        // A request can't be turned into a reply: the directions have different keys and tags.
-        let mut turned = packet.clone();
-        turned[1] = 1;
-        assert!(!has_tag(&turned, &keys(1)));
-        assert_eq!(HelloReply::open(&turned, &keys(1)), Err(HelloDrop::Seal));
-    }
-
-    proptest! {
-        #[test]
-        fn garbage_is_a_typed_error(bytes in proptest::collection::vec(any::<u8>(), 0..1300)) {
-            let _kind = kind(&bytes);
-            prop_assert!(!has_tag(&bytes, &keys(1)));
-            prop_assert!(HelloRequest::open(&bytes, &keys(1)).is_err());
-            prop_assert!(HelloReply::open(&bytes, &keys(1)).is_err());
-        }
-
-        #[test]
-        fn sealed_garbage_is_a_typed_error(plain in proptest::collection::vec(any::<u8>(), 0..PLAIN_BYTES)) {
-            // What a member with bad intent could send: the seal is right, the content is not.
-            let request = seal(Kind::Request, &keys(1), [9; 24], plain.clone());
-            let reply = seal(Kind::Reply, &keys(1), [9; 24], plain);
-            for drop in [HelloRequest::open(&request, &keys(1)).err(), HelloReply::open(&reply, &keys(1)).err()] {
-                prop_assert!(matches!(drop, None | Some(HelloDrop::Malformed)));
-            }
-        }
-
-        #[test]
-        fn any_change_is_noticed(at in 0usize..PACKET_BYTES, bit in 0u8..8) {
-            let mut packet = request().seal(&keys(1), [9; 24]);
-            packet[at] ^= 1 << bit;
-            prop_assert!(kind(&packet) != Ok(Kind::Request) || HelloRequest::open(&packet, &keys(1)).is_err());
-        }
     }
 }

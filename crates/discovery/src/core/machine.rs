@@ -1,23 +1,25 @@
 //! The parts tied together: `handle(input, now) -> effects`.
 //!
 //! This file has the inputs and the clockwork; `seek.rs` has what goes to the DHT (look-ups and
-//! announcements), `greet.rs` what goes over the hello socket, `sight.rs` what comes without the
-//! DHT, `heal.rs` what keeps a swarm whole.
+//! announcements), `greet.rs` what goes over the hello socket, `reach.rs` whether others reach it
+//! and what they say where it is, `sight.rs` what comes without the DHT, `heal.rs` what keeps a
+//! swarm whole.
 
 mod greet;
 mod heal;
+mod reach;
 mod seek;
 mod sight;
 #[cfg(test)]
 mod tests;
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddrV4};
 use std::time::Duration;
 
 use kukuri_contract::{
     AnnounceError, DiscoverError, DiscoveryEvent, EndpointAddr, EndpointId, Epoch, HelloDrop,
-    LookupStats, TopicId, UnixMillis,
+    LookupStats, Reachability, TopicId, UnixMillis,
 };
 
 use super::address::Policy;
@@ -26,9 +28,11 @@ use super::guard::{RateLimit, ReplayCache};
 use super::lookup::Lookup;
 use super::nearby::{Instance, Seen, Tag};
 use super::patience::Patience;
+use super::reach::Reach;
 use super::record::{FRESH_MS, finish};
 use super::topic::Topic;
 use super::verdict::{Clocks, Replies};
+use super::votes::Votes;
 use super::{DhtState, Effect, Entropy, Input, Me, Now, QueryId};
 use crate::config::Config;
 
@@ -66,7 +70,11 @@ pub struct Core {
     config: Config,
     me: Me,
     policy: Policy,
+    /// What others are told.
     address: Option<EndpointAddr>,
+    /// What gossip has told.
+    told_address: Option<EndpointAddr>,
+    endpoint_port: Option<u16>,
     dht: DhtState,
     topics: BTreeMap<TopicId, Topic>,
     lookups: BTreeMap<QueryId, Lookup>,
@@ -80,6 +88,12 @@ pub struct Core {
     clocks: Clocks,
     replies: Replies,
     patience: Patience,
+    reach: Reach,
+    /// What was last said of it.
+    reachability: Reachability,
+    votes: Votes,
+    /// The hello socket's address at the router.
+    mapped: Option<SocketAddrV4>,
     /// The name of this node's beacon, once there is one.
     instance: Option<Instance>,
     /// What the other sources show now.
@@ -104,8 +118,14 @@ impl Core {
         Self {
             exchange: Exchange::new(&config),
             policy,
+            reach: Reach::new(me.hello.port()),
+            reachability: Reachability::Unknown,
+            votes: Votes::default(),
+            mapped: None,
             me,
             address: None,
+            told_address: None,
+            endpoint_port: None,
             dht: if config.sources.rendezvous {
                 DhtState::Starting
             } else {
@@ -162,12 +182,11 @@ impl Core {
             Input::Neighbors(topic, neighbors) => self.neighbors(topic, &neighbors, now),
             Input::Beacon(topic, payload) => self.beacon(topic, &payload, now),
             Input::Beat(topic, beat, signature) => self.beat(topic, beat, signature, now, rng),
-            Input::NoBeat(topic) => {
-                if let Some(topic) = self.topics.get_mut(&topic) {
-                    topic.swarm.roots.not_signed(now.mono);
-                }
-            }
+            Input::NoBeat(topic) => self.no_beat(topic, now),
             Input::Address(address) => self.set_address(address),
+            Input::EndpointPort(port) => self.set_endpoint_port(port),
+            Input::PublicIp(ip) => self.set_public_ip(ip),
+            Input::Mapped(address) => self.set_mapped(address, now),
             Input::Keys(topic, epoch, keys) => self.put_keys(topic, epoch, keys, now),
             Input::Signed {
                 topic,
@@ -276,13 +295,6 @@ impl Core {
         }
     }
 
-    fn set_address(&mut self, address: EndpointAddr) {
-        if self.address.as_ref() != Some(&address) {
-            self.address = Some(address);
-            self.topics.values_mut().for_each(|t| t.own.outdate());
-        }
-    }
-
     // --- the clockwork: whatever is due, in the order of who waits for whom ---
 
     fn pump(&mut self, now: Now, rng: &mut impl Entropy) {
@@ -298,6 +310,7 @@ impl Core {
         self.resend_hellos(now, rng);
         self.send_hellos(now, rng);
         self.lookups.retain(|_, lookup| !lookup.finished());
+        self.say_reachability(now);
         self.say_verdicts(now);
     }
 
@@ -335,6 +348,7 @@ impl Core {
                 continue;
             };
             // Without IPv4 nothing will come of waiting.
+            topic.evidence.forget(now.mono);
             let at_once = self.dht == DhtState::NoIpv4 && topic.evidence.found == 0;
             if now.mono < since + first_contact && !at_once {
                 continue;

@@ -7,16 +7,18 @@
 //! Read top-down: [`machine`] ties the parts together. [`topic`] is what is known of one topic,
 //! [`given`] its peers that need no looking; [`nearby`] is what other sources show and see;
 //! [`lookup`] picks the entries of one query that get a hello; [`exchange`] has the hellos under
-//! way; [`announce`] is the schedule and budget of writes; [`swarm`] is what is known of the
-//! swarm as a whole: its [`root`], its [`crowd`], members to be [`remembered`]; [`patience`] how long a DHT node is waited for;
-//! [`verdict`] says what came of it all.
-//! [`record`], [`hello`] and [`beacon`] are the wire formats of `docs/PROTOCOL.md`.
+//! way; [`announce`] is the schedule and budget of writes; [`swarm`] is what is known of the swarm as
+//! a whole: its [`root`], its [`crowd`], members to be [`remembered`]; [`patience`] is how long a DHT
+//! node is waited for; [`reach`] whether others reach the hello port, [`votes`] what they say where it
+//! is; [`verdict`] says what came of it all.
+//! [`record`], [`hello`], [`dialback`] and [`beacon`] are the wire formats of `docs/PROTOCOL.md`.
 
 pub mod address;
 pub mod announce;
 pub mod backoff;
 pub mod beacon;
 pub mod crowd;
+pub mod dialback;
 pub mod exchange;
 pub mod given;
 pub mod guard;
@@ -26,6 +28,7 @@ pub mod machine;
 pub mod nearby;
 pub mod own;
 pub mod patience;
+pub mod reach;
 pub mod record;
 pub mod remembered;
 pub mod root;
@@ -34,8 +37,9 @@ pub mod swarm;
 pub mod testing;
 pub mod topic;
 pub mod verdict;
+pub mod votes;
 
-use std::net::SocketAddrV4;
+use std::net::{Ipv4Addr, SocketAddrV4};
 use std::time::Duration;
 
 use kukuri_contract::{
@@ -108,6 +112,10 @@ pub enum DhtState {
 
 /// What happens to the core.
 #[derive(Debug)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "an input is moved once or twice, and keys come a few times in an epoch"
+)]
 pub enum Input {
     /// Start discovery of a topic, or add peers to a running one.
     Discover {
@@ -126,6 +134,12 @@ pub enum Input {
     Beacon(TopicId, Vec<u8>),
     /// This node's endpoint can be dialed here.
     Address(EndpointAddr),
+    /// The local port of the endpoint's IPv4 socket, if it has one.
+    EndpointPort(Option<u16>),
+    /// What DHT nodes say this node's public IP address is.
+    PublicIp(Option<Ipv4Addr>),
+    /// The router forwards this address to the hello socket, or nothing any more.
+    Mapped(Option<SocketAddrV4>),
     /// The keys that [`Effect::FetchKeys`] asked for.
     Keys(TopicId, Epoch, EpochKeys),
     /// The signature that [`Effect::SignRecord`] asked for.
@@ -202,6 +216,8 @@ pub enum Effect {
     Show(Beacon),
     /// Send a datagram from the hello socket.
     Send(SocketAddrV4, Vec<u8>),
+    /// Send a datagram from a socket that nothing else is ever sent from.
+    DialBack(SocketAddrV4, Vec<u8>),
     /// Tell the listeners.
     Emit(DiscoveryEvent),
     /// Answer a request.

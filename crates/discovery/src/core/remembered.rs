@@ -24,6 +24,9 @@ const ASK_FOR: Duration = Duration::from_secs(30 * 60);
 const PAUSE: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(10));
 /// Longest pause where the address has never answered: it may be a victim's.
 const PAUSE_UNPROVEN: Duration = Duration::from_secs(60);
+/// Where one address has answered before, each so many hellos one goes to another address that the
+/// member has told: to those as rarely as where none has.
+const OTHERS_EVERY: u32 = 6;
 /// Shortest time between two hellos to lost members of one topic.
 const PACE: Duration = Duration::from_millis(500);
 
@@ -37,10 +40,10 @@ pub struct Remembered {
 
 #[derive(Debug)]
 struct Member {
-    /// Newest first.
-    hellos: Vec<SocketAddrV4>,
-    /// One of them has answered, or asked from there.
-    proven: bool,
+    /// Its packets came from here.
+    proven: Option<SocketAddrV4>,
+    /// By its beacons, newest first; anybody's, perhaps.
+    told: Vec<SocketAddrV4>,
     heard: Duration,
     lost: Option<Lost>,
 }
@@ -61,21 +64,17 @@ impl Remembered {
             return;
         }
         let member = self.members.entry(member).or_insert_with(|| Member {
-            hellos: Vec::new(),
-            proven: false,
+            proven: None,
+            told: Vec::new(),
             heard: now,
             lost: None,
         });
         member.heard = now;
-        let known = member.hellos.contains(&hello);
         if proven {
-            // Where it answers; the others were guesses.
-            member.hellos = vec![hello];
-            member.proven = true;
-        } else if !known {
-            member.proven = false;
-            member.hellos.insert(0, hello);
-            member.hellos.truncate(MAX_ADDRESSES);
+            member.proven = Some(hello);
+        } else if !member.told.contains(&hello) {
+            member.told.insert(0, hello);
+            member.told.truncate(MAX_ADDRESSES);
         }
     }
 
@@ -120,18 +119,18 @@ impl Remembered {
         let first = lost.min_by_key(|m| m.lost.map(|lost| lost.next))?;
         let lost = first.lost.as_mut().filter(|lost| lost.next <= now)?;
         let longest = match first.proven {
-            true => PAUSE.1,
-            false => PAUSE_UNPROVEN,
+            Some(_) => PAUSE.1,
+            None => PAUSE_UNPROVEN,
         };
         let pause = PAUSE
             .0
             .saturating_mul(2u32.saturating_pow(lost.asked.min(16)));
         let slower = if lost.by_all { slower.max(1) } else { 1 };
         lost.next = now + pause.min(longest) * slower;
-        let nth = lost.asked as usize % first.hellos.len().max(1);
+        let nth = lost.asked;
         lost.asked = lost.asked.saturating_add(1);
         self.next_ask = now + PACE;
-        first.hellos.get(nth).copied()
+        first.address(nth)
     }
 
     /// When to ask next.
@@ -159,6 +158,19 @@ impl Remembered {
         let oldest = idle.min_by_key(|(_, member)| member.heard);
         let oldest = oldest.map(|(id, _)| *id);
         oldest.is_some_and(|id| self.members.remove(&id).is_some())
+    }
+}
+
+impl Member {
+    /// Where the nth hello goes.
+    fn address(&self, nth: u32) -> Option<SocketAddrV4> {
+        let others = match self.proven {
+            Some(proven) if nth % OTHERS_EVERY < OTHERS_EVERY - 1 => return Some(proven),
+            Some(_) => nth / OTHERS_EVERY,
+            None => nth,
+        };
+        let told = self.told.get(others as usize % self.told.len().max(1));
+        told.copied().or(self.proven)
     }
 }
 
@@ -226,6 +238,17 @@ mod tests {
         assert!(asked.len() <= 35, "{}", asked.len());
         let to_first = asked.iter().filter(|(_, to)| *to == hello(1)).count();
         assert!(to_first.abs_diff(asked.len() / 2) <= 1, "in turns");
+    }
+
+    #[test]
+    fn another_address_of_a_proven_member_is_asked_as_rarely_as_a_victims() {
+        let mut remembered = Remembered::default();
+        remembered.heard(id(1), hello(1), true, Duration::ZERO);
+        remembered.heard(id(1), hello(9), false, Duration::ZERO);
+        remembered.lose_root(id(1), Duration::ZERO);
+        let asked = asked(&mut remembered, 1800);
+        let others = asked.iter().filter(|(_, to)| *to == hello(9)).count();
+        assert!(asked.len() > 170 && (25..=31).contains(&others), "{others}");
     }
 
     #[test]

@@ -225,18 +225,17 @@ impl Roots {
             return None;
         }
         let by_rank = SPREAD.mul_f64(fraction(self.my_rank));
-        match &self.root {
-            Some(root) if root.heartbeat.root == self.me => Some(self.next_beat),
+        let due = match &self.root {
+            Some(root) if root.heartbeat.root == self.me => self.next_beat,
             // A newcomer of a lower rank takes over.
-            Some(root) if self.my_rank < root.rank => {
-                Some(joined.max(root.since) + LISTEN + by_rank)
-            }
-            Some(_) => None,
+            Some(root) if self.my_rank < root.rank => joined.max(root.since) + LISTEN + by_rank,
+            Some(_) => return None,
             None => {
                 let patience = if has_lower { YIELD } else { Duration::ZERO };
-                Some(self.rootless.unwrap_or(joined).max(joined) + LISTEN + by_rank + patience)
+                self.rootless.unwrap_or(joined).max(joined) + LISTEN + by_rank + patience
             }
-        }
+        };
+        Some(due.max(self.next_beat))
     }
 
     /// Begins a heartbeat: what is to be signed.
@@ -277,6 +276,19 @@ impl Roots {
         (root.heartbeat.root != self.me).then_some(root.heard + SILENT)
     }
 
+    /// Compares the mark in a record of this age, which another member has handed on. Only another
+    /// root than the one that this part had already then says something.
+    pub fn compare_old(&self, mark: [u8; 16], age: Duration, now: Duration) -> Part {
+        let (rank, _) = halves(mark);
+        match &self.root {
+            _ if mark == NO_MARK => Part::Unmarked,
+            Some(root) if root.since + age + LISTEN > now => Part::Unknown,
+            Some(root) if rank == root.rank => Part::Same,
+            Some(_) if !self.former.contains_key(&rank) => Part::Other,
+            _ => Part::Unknown,
+        }
+    }
+
     /// Compares the mark that a member tells just now with the own one.
     pub fn compare(&self, mark: [u8; 16], now: Duration) -> Part {
         if mark == NO_MARK {
@@ -285,10 +297,7 @@ impl Roots {
         let Some(root) = self.root.as_ref().filter(|r| r.since + SETTLED <= now) else {
             return Part::Unknown;
         };
-        let mut halves = [[0; 8]; 2];
-        halves[0].copy_from_slice(&mark[..8]);
-        halves[1].copy_from_slice(&mark[8..]);
-        let [rank, beat] = halves.map(u64::from_be_bytes);
+        let (rank, beat) = halves(mark);
         if rank == root.rank {
             return match beat.abs_diff(root.heartbeat.beat.0) <= APART_MS {
                 true => Part::Same,
@@ -302,4 +311,13 @@ impl Roots {
             None => Part::Other,
         }
     }
+}
+
+/// Rank and beat of a mark.
+fn halves(mark: [u8; 16]) -> (u64, u64) {
+    let mut halves = [[0; 8]; 2];
+    halves[0].copy_from_slice(&mark[..8]);
+    halves[1].copy_from_slice(&mark[8..]);
+    let [rank, beat] = halves.map(u64::from_be_bytes);
+    (rank, beat)
 }

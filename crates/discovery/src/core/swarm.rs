@@ -103,6 +103,11 @@ impl Swarm {
         }
     }
 
+    /// The record of a member, this old, was handed on by another: whether the member is to be dialed.
+    pub fn compare_old(&mut self, mark: [u8; 16], age: Duration, now: Duration) -> bool {
+        self.roots.compare_old(mark, age, now) == Part::Other && self.heal.take(now)
+    }
+
     /// Root and size, if they are others than those that were told.
     pub fn news(&mut self, now: Duration) -> Option<(Option<EndpointId>, u64)> {
         let news = (self.roots.root(), self.crowd.members());

@@ -190,7 +190,7 @@ impl Topic {
             self.told.clear();
         }
         self.told.insert((id, source), now);
-        self.evidence.found += 1;
+        self.evidence.found(now);
         true
     }
 

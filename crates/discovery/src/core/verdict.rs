@@ -6,6 +6,7 @@ use std::time::Duration;
 use kukuri_contract::{EndpointId, UnixMillis, Verdict};
 
 use super::DhtState;
+use super::record::FRESH_MS;
 
 /// Members whose clocks are remembered.
 const MAX_CLOCKS: usize = 32;
@@ -36,9 +37,24 @@ pub struct Evidence {
     /// Members found since the search began, by their own or other members' word. Peers that the
     /// user or an earlier run gave don't count: they may be long gone.
     pub found: u64,
+    /// When the last of them was found.
+    pub found_at: Duration,
 }
 
 impl Evidence {
+    /// A member was found.
+    pub fn found(&mut self, now: Duration) {
+        self.found += 1;
+        self.found_at = now;
+    }
+
+    /// Members whose records have gone stale by now are gone too.
+    pub fn forget(&mut self, now: Duration) {
+        if now >= self.found_at + Duration::from_millis(FRESH_MS) {
+            self.found = 0;
+        }
+    }
+
     /// The outcome for a node without neighbors, after the time for a first contact.
     pub fn verdict(&self, dht: DhtState, clocks: &Clocks, replies: &Replies) -> Verdict {
         if clocks.skewed() {
@@ -153,6 +169,12 @@ mod tests {
         assert_eq!(verdict(failed, UP), Verdict::DhtThrottled);
         let found = Evidence { found: 1, ..none() };
         assert_eq!(verdict(found, UP), Verdict::FoundButUnreachable);
+        let mut gone = none();
+        gone.found(Duration::from_secs(7));
+        gone.forget(Duration::from_secs(6 + FRESH_MS / 1000));
+        assert_eq!(gone.found, 1);
+        gone.forget(Duration::from_secs(7 + FRESH_MS / 1000));
+        assert_eq!(verdict(gone, UP), Verdict::Alone);
     }
 
     #[test]

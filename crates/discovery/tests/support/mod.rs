@@ -2,14 +2,22 @@
 
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
+pub mod hello;
+
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 
 use kukuri_conformance::{EventLog, MemoryIdentity};
 use kukuri_contract::{
     AddTopic, Discover, DiscoveryEvent, DiscoveryPort, EndpointAddr, EndpointId, Factory,
-    HelloDrop, IdentityPort, Outlet, SetAddress, Source, TopicId, TopicSecret, Verdict, WallClock,
+    HelloDrop, IdentityPort, Outlet, Reachability, SetAddress, Source, TopicId, TopicSecret,
+    Verdict, WallClock,
 };
 use kukuri_discovery::{Config, Deps, Mainline};
+
+mod namespace;
+
+#[allow(unused_imports, reason = "each test binary uses a part of it")]
+pub use namespace::in_namespace;
 
 /// A free port of the loopback network.
 pub const LOOPBACK: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::LOCALHOST, 0);
@@ -40,6 +48,8 @@ pub struct Start {
     pub secret: Option<u8>,
     pub clock: WallClock,
     pub contacts: Vec<SocketAddr>,
+    /// Where its iroh endpoint is said to be.
+    pub ip: Ipv4Addr,
 }
 
 impl Start {
@@ -49,6 +59,7 @@ impl Start {
             secret: None,
             clock: WallClock::system(),
             contacts: Vec::new(),
+            ip: Ipv4Addr::LOCALHOST,
         }
     }
 
@@ -65,8 +76,14 @@ impl Start {
         };
         let running = Mainline::spawn(self.config, deps).await.unwrap();
         let port = running.port;
-        let address = address_of(n, id);
-        port.set_address(SetAddress { address }).await.unwrap();
+        let mut address = address_of(n, id);
+        address.direct[0].set_ip(self.ip.into());
+        port.set_address(SetAddress {
+            address,
+            port: None,
+        })
+        .await
+        .unwrap();
         let mut node = Node {
             id,
             topic: TopicId::from_bytes([0; 32]),
@@ -138,6 +155,15 @@ impl Node {
             _ => None,
         };
         self.log.wait_for(wanted.as_str(), said).await;
+    }
+
+    /// Waits until this is known of the hello port.
+    pub async fn reachability(&mut self, wanted: Reachability) {
+        let changed = |event| match event {
+            DiscoveryEvent::ReachabilityChanged(now) if now == wanted => Some(()),
+            _ => None,
+        };
+        self.log.wait_for(wanted.as_str(), changed).await;
     }
 
     pub async fn drops(&mut self, wanted: HelloDrop) {

@@ -21,8 +21,11 @@ impl GossipActor {
             let Some(open) = self.topics.get_mut(&topic) else {
                 continue;
             };
-            let dials = open.membership.dials(now, room, &mut random_below);
-            wake = wake.into_iter().chain(open.membership.next_wake(now)).min();
+            let dials = open
+                .membership
+                .dials(now, room, &self.hosts, &mut random_below);
+            let next = open.membership.next_wake(&self.hosts, now);
+            wake = wake.into_iter().chain(next).min();
             for peer in dials {
                 self.dial(topic, peer, ctx);
             }
@@ -42,6 +45,8 @@ impl GossipActor {
         tracing::debug!(step = "dial_started", peer = ?peer.id);
         self.dialing += 1;
         let id = peer.id;
+        let peer = self.hosts.without_resting(peer, self.now());
+        let dialed_at = peer.clone();
         // A neighbor in another topic is connected: one connection carries all topics.
         let mut topics = self.topics.values();
         let connected = topics.any(|open| open.membership.neighbors().contains(&id));
@@ -64,6 +69,7 @@ impl GossipActor {
                 actor.dialing -= 1;
                 let now = actor.now();
                 let connected = result == DialResult::Connected;
+                actor.hosts.dial_ended(&dialed_at, connected, now);
                 if let Some(open) = actor.topics.get_mut(&topic) {
                     open.membership.dial_ended(id, connected, now);
                 }

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use kukuri_contract::{EndpointAddr, EndpointId};
 
+use super::hosts::Hosts;
 use crate::config::Config;
 
 /// Peers that are remembered to be dialed.
@@ -119,6 +120,7 @@ impl Membership {
         &mut self,
         now: Duration,
         room: usize,
+        hosts: &Hosts,
         below: &mut impl FnMut(usize) -> usize,
     ) -> Vec<EndpointAddr> {
         let mut out = Vec::new();
@@ -134,7 +136,7 @@ impl Membership {
             let ready = self
                 .candidates
                 .iter()
-                .filter(|peer| self.is_ready(peer.id, now));
+                .filter(|peer| self.is_ready(peer.id, now) && hosts.free_at(peer) <= now);
             let mut ready: Vec<_> = ready.cloned().collect();
             if ready.is_empty() {
                 break;
@@ -189,7 +191,7 @@ impl Membership {
     }
 
     /// When [`dials`](Self::dials) may have something new, without any input before.
-    pub fn next_wake(&self, now: Duration) -> Option<Duration> {
+    pub fn next_wake(&self, hosts: &Hosts, now: Duration) -> Option<Duration> {
         if !self.healers.is_empty() {
             return Some(now);
         }
@@ -197,7 +199,10 @@ impl Membership {
             return None;
         }
         let resting = self.candidates.iter().filter(|peer| self.is_free(peer.id));
-        let ends = resting.map(|peer| self.rests.get(&peer.id).map_or(now, |rest| rest.until));
+        let ends = resting.map(|peer| {
+            let own = self.rests.get(&peer.id).map_or(now, |rest| rest.until);
+            own.max(hosts.free_at(peer))
+        });
         ends.min().map(|end| end.max(self.pace_ends()))
     }
 
@@ -240,7 +245,7 @@ mod tests {
     }
 
     fn dials(topic: &mut Membership, now: Duration) -> Vec<EndpointId> {
-        let dials = topic.dials(now, 16, &mut |bound| bound - 1);
+        let dials = topic.dials(now, 16, &Hosts::default(), &mut |bound| bound - 1);
         dials.into_iter().map(|peer| peer.id).collect()
     }
 
@@ -264,7 +269,7 @@ mod tests {
             topic.neighbor_up(*id);
         }
         assert!(dials(&mut topic, 2 * S).is_empty());
-        assert_eq!(topic.next_wake(2 * S), None);
+        assert_eq!(topic.next_wake(&Hosts::default(), 2 * S), None);
     }
 
     #[test]
@@ -306,7 +311,7 @@ mod tests {
             topic.found(peer(n));
         }
         assert_eq!(dials(&mut topic, S).len(), 2);
-        let wake = topic.next_wake(S).unwrap();
+        let wake = topic.next_wake(&Hosts::default(), S).unwrap();
         assert!(dials(&mut topic, wake - S / 1000).is_empty());
         assert_eq!(dials(&mut topic, wake).len(), 1);
         assert_eq!(dials(&mut topic, 9 * S).len(), 2, "five in all");
@@ -322,7 +327,7 @@ mod tests {
             assert_eq!(dials(&mut topic, now), [peer(1).id]);
             assert!(dials(&mut topic, now).is_empty(), "one dial at a time");
             topic.dial_ended(peer(1).id, false, now);
-            let wake = topic.next_wake(now).unwrap();
+            let wake = topic.next_wake(&Hosts::default(), now).unwrap();
             rests.push((wake - now).as_secs());
             now = wake;
         }
@@ -345,7 +350,24 @@ mod tests {
         assert_eq!(dials(&mut topic, S).len(), 1);
         topic.dial_ended(peer(1).id, true, S);
         assert!(dials(&mut topic, 2 * S).is_empty());
-        assert_eq!(topic.next_wake(2 * S), Some(4 * S));
+        assert_eq!(topic.next_wake(&Hosts::default(), 2 * S), Some(4 * S));
+    }
+
+    #[test]
+    fn peers_of_a_host_that_rests_wait_and_others_do_not() {
+        let mut topic = topic();
+        let mut hosts = Hosts::default();
+        let elsewhere = EndpointAddr {
+            direct: vec!["11.0.0.1:2000".parse().unwrap()],
+            ..peer(1)
+        };
+        (0..4).for_each(|_| hosts.dial_ended(&elsewhere, false, S));
+        topic.found(elsewhere);
+        assert!(topic.dials(S, 16, &hosts, &mut |_| 0).is_empty());
+        assert_eq!(topic.next_wake(&hosts, S), Some(2 * S));
+        topic.found(peer(2));
+        assert_eq!(topic.dials(S, 16, &hosts, &mut |_| 0), [peer(2)]);
+        assert_eq!(topic.dials(2 * S, 16, &hosts, &mut |_| 0)[0].id, peer(1).id);
     }
 
     #[test]
@@ -356,11 +378,11 @@ mod tests {
         }
         let now = 60 * S;
         assert!(!topic.heal_with(peer(6)) && !topic.heal_with(peer(5)));
-        assert_eq!(topic.next_wake(now), Some(now));
+        assert_eq!(topic.next_wake(&Hosts::default(), now), Some(now));
         assert_eq!(dials(&mut topic, now), [peer(6).id], "5 is a neighbor");
         assert!(!topic.heal_with(peer(6)));
         assert!(dials(&mut topic, now).is_empty(), "one dial at a time");
-        assert_eq!(topic.next_wake(now), None);
+        assert_eq!(topic.next_wake(&Hosts::default(), now), None);
         let refused = (10..50).filter(|n| topic.heal_with(peer(*n))).count();
         assert_eq!(refused, 40 - MAX_HEALERS);
     }
@@ -370,6 +392,6 @@ mod tests {
         let mut topic = topic();
         let forgotten = (1..=200).filter(|n| topic.found(peer(*n))).count();
         assert_eq!(forgotten, 200 - MAX_CANDIDATES);
-        assert_eq!(topic.dials(S, 1, &mut |_| 0).len(), 1);
+        assert_eq!(topic.dials(S, 1, &Hosts::default(), &mut |_| 0).len(), 1);
     }
 }

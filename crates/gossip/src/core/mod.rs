@@ -4,4 +4,5 @@
 pub mod addresses;
 pub mod ask_wire;
 pub mod asks;
+pub mod hosts;
 pub mod membership;

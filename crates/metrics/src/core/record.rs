@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use kukuri_contract::{
-    DiscoveryEvent, DiscoveryPort, EndpointId, GossipEvent, GossipPort, NodeEvent, StoreError,
-    StoreEvent, StorePort, TopicId, Verdict,
+    DiscoveryEvent, DiscoveryPort, EndpointId, GossipEvent, GossipPort, NodeEvent, Reachability,
+    StoreError, StoreEvent, StorePort, TopicId, Verdict,
 };
 
 use super::series::{self, MAX_LABELS, Series};
@@ -83,6 +83,20 @@ impl Recorder {
                 root,
                 members,
             } => self.swarm_changed(*topic, *root, *members),
+            DiscoveryEvent::ReachabilityChanged(now) => {
+                let one = |state: Reachability| {
+                    let is = f64::from(u8::from(state == *now));
+                    set(&series::HELLO_PORT, state.as_str(), is)
+                };
+                Reachability::ALL.map(one).to_vec()
+            }
+            DiscoveryEvent::PortMapped(address) => {
+                let mapped = f64::from(u8::from(address.is_some()));
+                vec![set(&series::PORT_MAPPED, "", mapped)]
+            }
+            DiscoveryEvent::PortMappingFailed => {
+                vec![count(&series::PORT_MAPPINGS_FAILED, "", 1)]
+            }
             // The node says it with what was before.
             DiscoveryEvent::VerdictChanged { .. } => Vec::new(),
             DiscoveryEvent::Lagged(missed) => lagged(DiscoveryPort::SERVICE, *missed),

@@ -5,8 +5,8 @@
 
 use kukuri_contract::{
     AnnounceResult, AskDrop, BeaconDrop, DialResult, DiscoveryPort, GossipPort, HelloDrop,
-    IdentityPort, MetricsPort, PostDrop, RepairResult, RestartReason, SecretStoreKind, SkipReason,
-    Source, StorePort, Verdict,
+    IdentityPort, MetricsPort, PostDrop, Reachability, RepairResult, RestartReason,
+    SecretStoreKind, SkipReason, Source, StorePort, Verdict,
 };
 
 /// One series, or one for each combination of its labels' values.
@@ -73,6 +73,10 @@ const RESULT_OF_ANNOUNCE: Label = Label {
 const RESULT_OF_DIAL: Label = Label {
     name: "result",
     values: || DialResult::ALL.map(DialResult::as_str).to_vec(),
+};
+const STATE: Label = Label {
+    name: "state",
+    values: || Reachability::ALL.map(Reachability::as_str).to_vec(),
 };
 const REASON_OF_SKIP: Label = Label {
     name: "reason",
@@ -205,6 +209,12 @@ all_series! {
         "DHT nodes in the routing table.";
     DHT_SERVING = "kukuri_dht_serving", Gauge, &[],
         "1 where this node answers queries of other DHT nodes, else 0.";
+    HELLO_PORT = "kukuri_discovery_hello_port", Gauge, &[STATE],
+        "1 for what is known of the hello port's reachability, else 0; all 0 at the start.";
+    PORT_MAPPED = "kukuri_discovery_port_mapped", Gauge, &[],
+        "1 while the router forwards a port to the hello port, else 0.";
+    PORT_MAPPINGS_FAILED = "kukuri_discovery_port_mappings_failed_total", Counter, &[],
+        "Times that no router was found that forwards a port.";
 
     NEIGHBORS = "kukuri_gossip_neighbors", Gauge, &[],
         "Neighbors in the swarms of all topics.";

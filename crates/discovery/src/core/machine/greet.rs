@@ -52,7 +52,8 @@ impl Core {
             _ if now.mono < topic.opened + self.first_contact() => self.config.hellos_per_lookup,
             _ => self.config.hellos_with_neighbors,
         };
-        if entry == self.me.hello || !self.exchange.may_ask(topic.id, entry, now.mono) {
+        let own = entry == self.me.hello || Some(entry) == self.mapped;
+        if own || !self.exchange.may_ask(topic.id, entry, now.mono) {
             return true;
         }
         let lookup = self.lookups.get_mut(&query).expect("it was there above");
@@ -91,8 +92,10 @@ impl Core {
             time: now.unix,
             recipient: to,
             record: record.to_vec(),
+            dial_back: self.reach.ask(id, topic.id, epoch, now.mono),
         };
         let packet = request.seal(keys, rng.nonce());
+        self.reach.sent(to, now.mono);
         self.out.push(Effect::Send(to, packet));
         self.out.push(Effect::Emit(DiscoveryEvent::HelloSent));
     }
@@ -127,6 +130,7 @@ impl Core {
         let handled = match hello::kind(packet) {
             Ok(Kind::Request) => self.request(from, packet, now, rng),
             Ok(Kind::Reply) => self.reply(from, packet, now),
+            Ok(Kind::DialBack) => self.dial_back(from, packet, now),
             Err(reason) => Err(reason),
         };
         if let Err(reason) = handled {
@@ -175,6 +179,7 @@ impl Core {
             return Err(HelloDrop::RateLimited);
         }
         self.clocks.heard(asker, request.time, now.unix);
+        self.unsolicited(from, request.recipient.port(), now);
         // The asker's hello socket is where the packet came from: no need to ask it in turn.
         self.exchange.met(id, from, now.mono);
         self.meet(id, record, Source::Inbound, from, now);
@@ -185,14 +190,17 @@ impl Core {
         let Some(own) = topic.own.bytes() else {
             return Ok(());
         };
+        let (record, members) = (own.to_vec(), topic.members_for(asker, now.unix));
         let reply = HelloReply {
             id: request.id,
             time: now.unix,
             observed: from,
-            record: own.to_vec(),
-            members: topic.members_for(asker, now.unix),
+            record,
+            members,
+            dialed_back: self.send_dial_back(from, &request, &keys, now, rng),
         };
         let packet = reply.seal(&keys, rng.nonce());
+        self.reach.sent(from, now.mono);
         self.out.push(Effect::Send(from, packet));
         self.out.push(Effect::Emit(DiscoveryEvent::HelloServed));
         Ok(())
@@ -224,6 +232,7 @@ impl Core {
             return Err(HelloDrop::RefusedAddress);
         }
         self.exchange.answered(&reply.id, now.mono);
+        self.heard_where(record.peer.id, &reply, now);
         self.clocks.heard(record.peer.id, reply.time, now.unix);
         let after = now.mono - first_sent;
         let event = DiscoveryEvent::HelloAnswered { after };
@@ -251,7 +260,9 @@ impl Core {
         let bound = self.me.hello;
         let behind_nat = bound.ip().is_unspecified() || address::is_private(*bound.ip());
         let same_ip = behind_nat || bound.ip() == recipient.ip();
-        match same_ip && bound.port() == recipient.port() {
+        let mapped = self.mapped.map(|mapped| mapped.port());
+        let same_port = bound.port() == recipient.port() || mapped == Some(recipient.port());
+        match same_ip && same_port {
             true => Ok(()),
             false => Err(HelloDrop::WrongRecipient),
         }
@@ -293,6 +304,10 @@ impl Core {
             return;
         }
         let Some(peer) = self.dialable(&record, from) else {
+            // There is somebody, and no way to them.
+            if let Some(topic) = self.topics.get_mut(&id) {
+                topic.evidence.found(now.mono);
+            }
             self.drop_counted(HelloDrop::RefusedAddress);
             return;
         };
@@ -306,7 +321,7 @@ impl Core {
     }
 }
 
-fn check_fresh(theirs: UnixMillis, ours: UnixMillis) -> Result<(), HelloDrop> {
+pub(super) fn check_fresh(theirs: UnixMillis, ours: UnixMillis) -> Result<(), HelloDrop> {
     match super::is_fresh(theirs, ours) {
         true => Ok(()),
         false => Err(HelloDrop::Stale),

@@ -65,6 +65,13 @@ impl Core {
         }
     }
 
+    /// It is not signed, and tried again later.
+    pub(super) fn no_beat(&mut self, id: TopicId, now: Now) {
+        if let Some(topic) = self.topics.get_mut(&id) {
+            topic.swarm.roots.not_signed(now.mono);
+        }
+    }
+
     fn send_beacon_if_due(&mut self, id: TopicId, now: Now, rng: &mut impl Entropy) {
         let topic = self.topics.get_mut(&id);
         if topic.is_some_and(|topic| topic.swarm.take_beacon_due(now.mono)) {
@@ -82,7 +89,7 @@ impl Core {
         };
         let beacon = Beacon {
             heartbeat: topic.swarm.roots.heartbeat(),
-            hello_port: self.me.hello.port(),
+            hello_port: self.announced_port(),
             record: record.to_vec(),
         };
         let payload = beacon.seal(id, epoch, &keys.beacon, rng.nonce());

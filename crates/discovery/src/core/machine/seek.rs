@@ -182,14 +182,24 @@ impl Core {
             return;
         }
         let members = topic.swarm.crowd.budgeted(now.mono);
+        let alone = topic.evidence.found == 0;
+        let doubted = topic.announcer.end_doubt();
+        if doubted && !alone && ticket.is_none() {
+            // The crowd is one: it stays away, as was said.
+            topic
+                .announcer
+                .plan_next(self.me.endpoint, members, now, &self.config);
+            return;
+        }
         let announcer = &mut topic.announcer;
+        let outgrown = ticket.is_none() && announcer.is_outgrown(members, &self.config);
         let started = match dht {
-            DhtState::Up { .. }
-                if ticket.is_none() && announcer.is_outgrown(members, &self.config) =>
-            {
-                Err(SkipReason::Crowded)
+            DhtState::Up { .. } if outgrown => Err(SkipReason::Crowded),
+            DhtState::Up { .. } => {
+                // Entries of which none has answered by now are no crowd.
+                let crowd = if doubted && alone { 0 } else { crowd };
+                announcer.start(query, crowd, now.mono, rng, &self.config)
             }
-            DhtState::Up { .. } => announcer.start(query, crowd, now.mono, rng, &self.config),
             _ => Err(SkipReason::NoDht),
         };
         match started {
@@ -198,7 +208,10 @@ impl Core {
                 self.put(id, query, now, rng);
             }
             Err(reason) => {
-                if reason != SkipReason::NoDht {
+                let doubt = reason == SkipReason::Crowded && alone && !outgrown;
+                if doubt {
+                    topic.announcer.doubt(now.mono);
+                } else if reason != SkipReason::NoDht {
                     topic
                         .announcer
                         .plan_next(self.me.endpoint, members, now, &self.config);

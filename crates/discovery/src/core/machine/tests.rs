@@ -222,14 +222,13 @@ fn replays_and_misdirected_packets_are_dropped() {
         time: NOW,
         recipient,
         record: crate::core::testing::signed_record(3, TOPIC, &peer(3), NOW),
+        dial_back: None,
     };
     let stranger = hello_address(99);
     let good = request(hello_address(1)).seal(&keys, [1; 24]);
     let served = |world: &World| {
-        let events = world.nodes[a].events.iter();
-        events
-            .filter(|(_, e)| matches!(e, DiscoveryEvent::HelloServed))
-            .count()
+        let is_one = |(_, e): &&(_, _)| matches!(e, DiscoveryEvent::HelloServed);
+        world.nodes[a].events.iter().filter(is_one).count()
     };
     let before = served(&world);
     world.feed(a, Input::Datagram(stranger, good.clone()));

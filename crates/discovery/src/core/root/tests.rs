@@ -162,3 +162,30 @@ fn former_roots_are_bounded() {
     }
     assert_eq!(node.former.len(), MAX_FORMER);
 }
+
+#[test]
+fn a_record_that_was_handed_on_tells_of_another_part_only_if_this_one_is_older() {
+    let ranks = by_rank();
+    let (mut a, mut b) = (node(ranks[5]), node(ranks[6]));
+    hear(&mut a, beat(ranks[0], S), S);
+    hear(&mut b, beat(ranks[1], S), S);
+    let age = 100 * S;
+    assert_eq!(a.compare_old(b.mark(), age, 100 * S), Part::Unknown);
+    assert_eq!(a.compare_old(b.mark(), age, 107 * S), Part::Other);
+    assert_eq!(a.compare_old(a.mark(), age, 107 * S), Part::Same);
+    assert_eq!(a.compare_old(NO_MARK, age, 107 * S), Part::Unmarked);
+    a.drop_silent(107 * S);
+    hear(&mut a, beat(ranks[1], 110 * S), 110 * S);
+    let old = node_that_is_late(&ranks);
+    assert_eq!(a.compare_old(old.mark(), age, 300 * S), Part::Unknown);
+}
+
+#[test]
+fn without_a_signature_it_is_tried_again_later() {
+    let mut node = node(1);
+    let due = node.beat_due(false).unwrap();
+    node.begin_beat(at(due));
+    assert_eq!(node.beat_due(false), None);
+    node.not_signed(due);
+    assert_eq!(node.beat_due(false), Some(due + BEAT));
+}

@@ -225,7 +225,7 @@ impl World {
                 self.later(LOOKUP, at, Input::DhtReplies { asked, answered });
             }
             Effect::WaitForReplies(wait) => self.nodes[at].waits.push(wait),
-            Effect::Show(_) | Effect::AnswerAnnounce(..) | Effect::AnswerLookup(..) => {}
+            _ => {}
         }
     }
 
