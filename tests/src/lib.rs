@@ -6,8 +6,6 @@
 pub mod network;
 pub mod swarm;
 
-pub mod namespace;
-
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
