@@ -87,17 +87,18 @@ async fn nodes(swarm: bool) -> Vec<(Node, Topic, TempDir)> {
             .unwrap();
         let first = nodes.first().filter(|_| swarm);
         let peers = first.map(|(first, ..)| first.info().advertised.clone());
+        let peered = peers.is_some();
         let options = JoinOptions {
             secret: Some(TopicSecret::from_bytes(SECRET)),
             peers: peers.into_iter().collect(),
         };
         let topic = node.join(name(), options).await.unwrap();
         let mut events = topic.events();
-        while swarm && n > 1 {
-            let event = timeout(Duration::from_secs(60), events.next()).await;
-            if matches!(event.unwrap(), Some(TopicEvent::NeighborUp { .. })) {
-                break;
-            }
+        if peered {
+            let joined = async {
+                while !matches!(events.next().await, Some(TopicEvent::NeighborUp { .. })) {}
+            };
+            timeout(Duration::from_secs(60), joined).await.unwrap();
         }
         nodes.push((node, topic, dir));
     }

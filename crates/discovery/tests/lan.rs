@@ -25,6 +25,7 @@ async fn node(n: u64, secret: u8) -> Node {
     let sources = Sources {
         lan: true,
         rendezvous: false,
+        board: false,
         ..Sources::default()
     };
     let mut start = Start::new(Config {
