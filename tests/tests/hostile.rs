@@ -12,19 +12,16 @@ use std::time::Duration;
 
 use ed25519_dalek::{Signer, SigningKey};
 use kukuri::{Config, JoinOptions, Node, StoreChoice, Topic, TopicEvent};
+use kukuri_conformance::in_namespace;
 use kukuri_contract::{
     EndpointAddr, EndpointId, Epoch, SignRequest, Signature, TopicName, TopicSecret, WallClock,
 };
 use kukuri_discovery::core::hello::HelloRequest;
 use kukuri_discovery::core::record::{NO_MARK, body, finish};
 use kukuri_identity::core::derive::TopicKey;
-use namespace::in_namespace;
 use tempfile::TempDir;
 use tokio::net::UdpSocket;
 use tokio::time::{sleep, timeout};
-
-#[path = "../../crates/discovery/tests/support/namespace.rs"]
-mod namespace;
 
 const SECRET: [u8; 32] = [7; 32];
 /// Members that attack together.
