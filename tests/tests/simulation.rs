@@ -2,6 +2,8 @@
 //!
 //! `cargo run --release -p kukuri-tests --bin simulate -- tests/scenarios/*.toml` runs all of them.
 
+#![allow(clippy::unwrap_used, reason = "a test panics where it fails")]
+
 use std::fs;
 use std::path::Path;
 
