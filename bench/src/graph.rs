@@ -2,9 +2,19 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-/// Whether every node reaches every other over neighbors, whichever of two tells of the other. Each
-/// node by its id, `None` as long as it is not known, and its neighbors.
+/// Whose word is enough for two to be neighbors.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Word {
+    /// Either's.
+    Either,
+    /// Only that of both: for one of them the connection may have ended.
+    Both,
+}
+
+/// Whether every node reaches every other over neighbors. Each node by its id, `None` as long as it
+/// is not known, and its neighbors.
 pub fn is_whole<'a>(
+    word: Word,
     nodes: impl IntoIterator<Item = (Option<&'a String>, &'a BTreeSet<String>)>,
 ) -> bool {
     let (ids, neighbors): (Vec<_>, Vec<_>) = nodes.into_iter().unzip();
@@ -13,10 +23,12 @@ pub fn is_whole<'a>(
     };
     let index: HashMap<_, _> = ids.iter().enumerate().map(|(at, id)| (*id, at)).collect();
     let mut edges = vec![Vec::new(); ids.len()];
-    for (a, neighbors) in neighbors.into_iter().enumerate() {
-        for b in neighbors.iter().filter_map(|id| index.get(id)) {
-            edges[a].push(*b);
-            edges[*b].push(a);
+    for (a, named) in neighbors.iter().enumerate() {
+        for b in named.iter().filter_map(|id| index.get(id)) {
+            if word == Word::Either || neighbors[*b].contains(ids[a]) {
+                edges[a].push(*b);
+                edges[*b].push(a);
+            }
         }
     }
     let (mut reached, mut next) = (BTreeSet::from([0]), vec![0]);
@@ -30,19 +42,26 @@ pub fn is_whole<'a>(
 mod tests {
     use super::*;
 
-    fn whole(nodes: &[(&str, &[&str])]) -> bool {
+    fn whole(word: Word, nodes: &[(&str, &[&str])]) -> bool {
         let own = |id: &&str| (*id).to_owned();
         let nodes: Vec<(String, BTreeSet<String>)> = nodes
             .iter()
             .map(|(id, neighbors)| (own(id), neighbors.iter().map(own).collect()))
             .collect();
-        is_whole(nodes.iter().map(|(id, neighbors)| (Some(id), neighbors)))
+        is_whole(
+            word,
+            nodes.iter().map(|(id, neighbors)| (Some(id), neighbors)),
+        )
     }
 
     #[test]
-    fn one_side_is_enough_and_a_gap_is_seen() {
-        assert!(whole(&[("a", &["b"]), ("b", &[]), ("c", &["b"])]));
-        assert!(!whole(&[("a", &["b"]), ("b", &["a"]), ("c", &["x"])]));
-        assert!(!is_whole([(None, &BTreeSet::new())]));
+    fn one_side_is_enough_or_not_and_a_gap_is_seen() {
+        let one_sided: &[(&str, &[&str])] = &[("a", &["b"]), ("b", &[]), ("c", &["b"])];
+        assert!(whole(Word::Either, one_sided) && !whole(Word::Both, one_sided));
+        let both: &[(&str, &[&str])] = &[("a", &["b"]), ("b", &["a", "c"]), ("c", &["b"])];
+        assert!(whole(Word::Both, both));
+        let gap: &[(&str, &[&str])] = &[("a", &["b"]), ("b", &["a"]), ("c", &["x"])];
+        assert!(!whole(Word::Either, gap));
+        assert!(!is_whole(Word::Either, [(None, &BTreeSet::new())]));
     }
 }

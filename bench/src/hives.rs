@@ -7,7 +7,7 @@ use anyhow::Context;
 
 use crate::child::dht::LocalDht;
 use crate::child::{Line, Process, poll};
-use crate::graph::is_whole;
+use crate::graph::{Word, is_whole};
 use crate::usage::{self, Threads};
 
 /// Most time for a hive to start its nodes.
@@ -112,7 +112,10 @@ impl Hives {
 
     /// Whether all nodes are one swarm.
     pub fn is_whole(&self) -> bool {
-        is_whole(self.nodes().map(|node| (node.id.as_ref(), &node.neighbors)))
+        is_whole(
+            Word::Either,
+            self.nodes().map(|node| (node.id.as_ref(), &node.neighbors)),
+        )
     }
 
     /// Has a node post, and says after how many milliseconds each of the others had it, of those

@@ -8,6 +8,7 @@
 mod child;
 mod delivery;
 mod graph;
+mod heal;
 mod hives;
 mod idle;
 mod join;
@@ -40,6 +41,9 @@ enum Command {
     Delivery(delivery::DeliveryArgs),
     /// Many nodes in one swarm on this machine: how long all of it takes, and what each node costs.
     Scale(scale::ScaleArgs),
+    /// A swarm that the network splits, and that is whole again, kukuri beside
+    /// distributed-topic-tracker.
+    Heal(heal::HealArgs),
     /// What a node costs that has a neighbor and nothing to say.
     Idle(idle::IdleArgs),
     /// Many nodes of kukuri in one process; ends with its input.
@@ -75,6 +79,7 @@ fn main() -> anyhow::Result<()> {
         Command::Timeline(args) => timeline::run(args),
         Command::Delivery(args) => delivery::run(args),
         Command::Scale(args) => scale::run(args),
+        Command::Heal(args) => heal::run(args),
         Command::Idle(args) => idle::run(args),
         Command::Hive(args) => child::hive::run(args),
         Command::Node(args) => child::node::run(args),

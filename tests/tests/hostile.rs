@@ -12,19 +12,16 @@ use std::time::Duration;
 
 use ed25519_dalek::{Signer, SigningKey};
 use kukuri::{Config, JoinOptions, Node, StoreChoice, Topic, TopicEvent};
+use kukuri_conformance::in_namespace;
 use kukuri_contract::{
     EndpointAddr, EndpointId, Epoch, SignRequest, Signature, TopicName, TopicSecret, WallClock,
 };
 use kukuri_discovery::core::hello::HelloRequest;
 use kukuri_discovery::core::record::{NO_MARK, body, finish};
 use kukuri_identity::core::derive::TopicKey;
-use namespace::in_namespace;
 use tempfile::TempDir;
 use tokio::net::UdpSocket;
 use tokio::time::{sleep, timeout};
-
-#[path = "../../crates/discovery/tests/support/namespace.rs"]
-mod namespace;
 
 const SECRET: [u8; 32] = [7; 32];
 /// Members that attack together.
@@ -90,17 +87,18 @@ async fn nodes(swarm: bool) -> Vec<(Node, Topic, TempDir)> {
             .unwrap();
         let first = nodes.first().filter(|_| swarm);
         let peers = first.map(|(first, ..)| first.info().advertised.clone());
+        let peered = peers.is_some();
         let options = JoinOptions {
             secret: Some(TopicSecret::from_bytes(SECRET)),
             peers: peers.into_iter().collect(),
         };
         let topic = node.join(name(), options).await.unwrap();
         let mut events = topic.events();
-        while swarm && n > 1 {
-            let event = timeout(Duration::from_secs(60), events.next()).await;
-            if matches!(event.unwrap(), Some(TopicEvent::NeighborUp { .. })) {
-                break;
-            }
+        if peered {
+            let joined = async {
+                while !matches!(events.next().await, Some(TopicEvent::NeighborUp { .. })) {}
+            };
+            timeout(Duration::from_secs(60), joined).await.unwrap();
         }
         nodes.push((node, topic, dir));
     }

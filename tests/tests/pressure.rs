@@ -18,6 +18,7 @@ async fn start(event_buffer: usize, peers: Vec<kukuri::EndpointAddr>) -> (Node, 
     let mut config = Config::default();
     config.identity.store = StoreChoice::Memory;
     config.discovery.sources.rendezvous = false;
+    config.discovery.sources.board = false;
     config.node.event_buffer = event_buffer;
     config.node.probe_every_ms = 20;
     let node = Node::builder()

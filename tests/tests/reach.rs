@@ -5,7 +5,7 @@
 
 use std::process::Command;
 
-use kukuri_tests::namespace::in_namespace;
+use kukuri_conformance::in_namespace;
 use kukuri_tests::{DEADLINE, Dht, Process, http_get, series};
 use tempfile::TempDir;
 

@@ -5,6 +5,7 @@
 //! neighbor `{"first_ms": T, "all_ms": T}`, since the join began and since `go`; of kukuri also the
 //! steps of the join, `{"step": NAME, "ms": T}`.
 
+use std::net::Ipv4Addr;
 use std::time::Instant;
 
 use clap::{Args, ValueEnum};
@@ -42,13 +43,16 @@ pub struct NodeArgs {
     contender: Contender,
     /// Name of the topic.
     #[arg(long)]
-    topic: String,
+    pub topic: String,
     /// DHT nodes to start from; the rival has its own fixed names.
     #[arg(long, value_delimiter = ',')]
-    dht: Vec<String>,
+    pub dht: Vec<String>,
+    /// Its IP address, of the loopback network.
+    #[arg(long, default_value_t = Ipv4Addr::LOCALHOST)]
+    pub ip: Ipv4Addr,
     /// Tell the steps of the join too.
     #[arg(long)]
-    steps: bool,
+    pub steps: bool,
 }
 
 /// A word of the parent.
@@ -69,12 +73,11 @@ pub fn run(args: NodeArgs) -> anyhow::Result<()> {
         .enable_all()
         .build()?;
     let words = words(read);
-    let steps = args.steps;
     runtime.block_on(async {
         match args.contender {
-            Contender::Kukuri => ours::run(true, &args.topic, args.dht, words, steps).await,
-            Contender::KukuriSilent => ours::run(false, &args.topic, args.dht, words, steps).await,
-            Contender::Rival => rival::run(&args.topic, words).await,
+            Contender::Kukuri => ours::run(true, args, words).await,
+            Contender::KukuriSilent => ours::run(false, args, words).await,
+            Contender::Rival => rival::run(&args.topic, args.ip, words).await,
         }
     })
 }

@@ -1,6 +1,5 @@
 //! A kukuri node, as an app embeds it.
 
-use std::net::Ipv4Addr;
 use std::time::Instant;
 
 use kukuri::{Config, JoinOptions, Node, StoreChoice, Topic, TopicEvent};
@@ -8,32 +7,32 @@ use serde_json::json;
 use tempfile::TempDir;
 use tokio::sync::mpsc;
 
-use super::node::{Neighbors, Word};
+use super::node::{Neighbors, NodeArgs, Word};
 use super::{say, steps};
 
 /// Runs one. Its clock starts with the start of its DHT node; a second one starts before anything of
 /// it does, and includes reading the keys, opening the database and binding the endpoint.
 pub async fn run(
     serve: bool,
-    name: &str,
-    dht: Vec<String>,
+    args: NodeArgs,
     mut words: mpsc::Receiver<Word>,
-    steps: bool,
 ) -> anyhow::Result<()> {
     let dir = TempDir::new()?;
     say(&json!({ "ready": null }));
     while !matches!(words.recv().await, Some(Word::Go) | None) {}
-    let dht_start = steps::hear(Instant::now(), steps);
+    let dht_start = steps::hear(Instant::now(), args.steps);
     let mut neighbors = Neighbors::since_now();
     let node = Node::builder()
         .config(config(serve))
         .data_dir(dir.path())
-        .bind_ip(Ipv4Addr::LOCALHOST)
-        .dht_bootstrap(dht)
+        .bind_ip(args.ip)
+        .dht_bootstrap(args.dht)
         .spawn()
         .await?;
     tracing::debug!(step = "node_started");
-    let topic = node.join(name.parse()?, JoinOptions::default()).await?;
+    let topic = node
+        .join(args.topic.parse()?, JoinOptions::default())
+        .await?;
     say(&json!({ "id": node.info().endpoint.to_string() }));
     let mut events = topic.events();
     loop {

@@ -2,7 +2,7 @@
 //! names are fixed in its code: they must resolve to the local DHT (see `netns.rs`). It publishes
 //! ids without addresses, so the parent supplies those: only discovery is compared.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 
 use anyhow::Context;
 use distributed_topic_tracker::{
@@ -21,7 +21,7 @@ use super::node::{Neighbors, Word};
 use super::say;
 
 /// Runs one. Its clock starts with its endpoint bound, and includes starting its DHT node.
-pub async fn run(name: &str, mut words: mpsc::Receiver<Word>) -> anyhow::Result<()> {
+pub async fn run(name: &str, ip: Ipv4Addr, mut words: mpsc::Receiver<Word>) -> anyhow::Result<()> {
     let key = SecretKey::generate();
     let lookup = MemoryLookup::new();
     let endpoint = Endpoint::builder(presets::Minimal)
@@ -29,7 +29,7 @@ pub async fn run(name: &str, mut words: mpsc::Receiver<Word>) -> anyhow::Result<
         .relay_mode(RelayMode::Disabled)
         .address_lookup(lookup.clone())
         .clear_ip_transports()
-        .bind_addr("127.0.0.1:0")?
+        .bind_addr((ip, 0))?
         .bind()
         .await?;
     let gossip = Gossip::builder().spawn(endpoint.clone());

@@ -1,12 +1,13 @@
 //! The nodes of one run, and what they have told.
 
 use std::collections::{BTreeSet, HashSet};
+use std::net::Ipv4Addr;
 use std::time::{Duration, Instant};
 
 use crate::child::dht::LocalDht;
 use crate::child::node::Contender;
 use crate::child::{Line, Process, poll};
-use crate::graph::is_whole;
+use crate::graph::{Word, is_whole};
 use crate::usage;
 
 /// Most time for a child to be ready.
@@ -24,6 +25,7 @@ pub struct Swarm<'a> {
     members: Vec<Member>,
     go: Instant,
     whole: Option<Duration>,
+    word: Word,
 }
 
 #[derive(Debug)]
@@ -53,6 +55,21 @@ impl<'a> Swarm<'a> {
         nodes: usize,
         steps: bool,
     ) -> anyhow::Result<Self> {
+        let ips = vec![Ipv4Addr::LOCALHOST; nodes];
+        Self::start_at(contender, dht, topic, &ips, steps)
+    }
+
+    /// The same, each at an IP address of its own.
+    ///
+    /// # Errors
+    /// A child does not start.
+    pub fn start_at(
+        contender: Contender,
+        dht: &'a LocalDht,
+        topic: String,
+        ips: &[Ipv4Addr],
+        steps: bool,
+    ) -> anyhow::Result<Self> {
         let mut swarm = Self {
             contender,
             dht,
@@ -61,9 +78,10 @@ impl<'a> Swarm<'a> {
             members: Vec::new(),
             go: Instant::now(),
             whole: None,
+            word: Word::Either,
         };
-        for _ in 0..nodes {
-            let member = swarm.member()?;
+        for ip in ips {
+            let member = swarm.member(*ip)?;
             swarm.members.push(member);
         }
         swarm.introduce(0)?;
@@ -87,7 +105,7 @@ impl<'a> Swarm<'a> {
     /// # Errors
     /// A child has ended.
     pub fn join_late(&mut self, limit: Duration) -> anyhow::Result<Option<f64>> {
-        let member = self.member()?;
+        let member = self.member(Ipv4Addr::LOCALHOST)?;
         let at = self.members.len();
         self.members.push(member);
         self.introduce(at)?;
@@ -124,9 +142,37 @@ impl<'a> Swarm<'a> {
         self.members.len()
     }
 
-    /// When all nodes were in one piece for the first time, since they began to join.
+    /// When all nodes were in one piece for the first time, since they began to join, or since the
+    /// clock was set anew.
     pub fn whole(&self) -> Option<Duration> {
         self.whole
+    }
+
+    /// The clock starts again, for a swarm that is to be whole again for good: by the word of both of
+    /// two neighbors now, because one may not have noticed that it lost the other; and the time
+    /// counts from when it was last not whole, because a first connection may come and go.
+    pub fn restart_clock(&mut self) {
+        self.read();
+        self.word = Word::Both;
+        self.go = Instant::now();
+        self.whole = None;
+    }
+
+    /// Whether it has been whole for so long.
+    pub fn is_whole_since(&self, lasting: Duration) -> bool {
+        let whole = self.whole.map(|whole| whole + lasting);
+        whole.is_some_and(|until| self.go.elapsed() >= until)
+    }
+
+    /// Whether no node has a neighbor on the other side of a split, whose first side are so many.
+    pub fn is_split(&self, first: usize) -> bool {
+        let (one, other) = self.members.split_at(first.min(self.members.len()));
+        let names = |side: &[Member], others: &[Member]| {
+            let ids: HashSet<_> = others.iter().filter_map(|m| m.id.as_ref()).collect();
+            let mut named = side.iter().flat_map(|m| &m.neighbors);
+            named.any(|id| ids.contains(id))
+        };
+        !names(one, other) && !names(other, one)
     }
 
     /// The first node tells everybody; says what share of the others has it within the limit, in
@@ -162,7 +208,7 @@ impl<'a> Swarm<'a> {
         each.map(|m| usage::memory(m.process.id())).collect()
     }
 
-    fn member(&self) -> anyhow::Result<Member> {
+    fn member(&self, ip: Ipv4Addr) -> anyhow::Result<Member> {
         use clap::ValueEnum;
         let contender = self.contender.to_possible_value();
         let contender = contender
@@ -170,16 +216,11 @@ impl<'a> Swarm<'a> {
             .get_name()
             .to_owned();
         let dht = self.dht.nodes.last().cloned().unwrap_or_default();
-        let args = [
-            "node",
-            "--contender",
-            &contender,
-            "--topic",
-            &self.topic,
-            "--dht",
-            &dht,
-        ];
-        let mut args = args.map(str::to_owned).to_vec();
+        let mut args: Vec<String> = ["node", "--contender", &contender]
+            .map(str::to_owned)
+            .to_vec();
+        args.extend(["--topic".into(), self.topic.clone(), "--dht".into(), dht]);
+        args.extend(["--ip".into(), ip.to_string()]);
         args.extend(self.steps.then(|| "--steps".to_owned()));
         let mut process = Process::start(&args)?;
         let ready = process.expect("ready", READY_LIMIT)?.value;
@@ -215,7 +256,8 @@ impl<'a> Swarm<'a> {
         Ok(())
     }
 
-    fn read(&mut self) {
+    /// Reads what the nodes have said.
+    pub fn read(&mut self) {
         let mut lines: Vec<(usize, Line)> = Vec::new();
         for (at, member) in self.members.iter_mut().enumerate() {
             lines.extend(member.process.heard().into_iter().map(|line| (at, line)));
@@ -223,15 +265,19 @@ impl<'a> Swarm<'a> {
         lines.sort_by_key(|(_, line)| line.at);
         for (at, line) in lines {
             self.members[at].hear(&line);
-            if self.whole.is_none() && self.is_whole() {
-                self.whole = Some(line.at.saturating_duration_since(self.go));
+            if self.whole.is_none() || self.word == Word::Both {
+                let now = line.at.saturating_duration_since(self.go);
+                self.whole = self.is_whole().then(|| self.whole.unwrap_or(now));
             }
         }
     }
 
     /// Whether all nodes are one swarm.
     fn is_whole(&self) -> bool {
-        is_whole(self.members.iter().map(|m| (m.id.as_ref(), &m.neighbors)))
+        is_whole(
+            self.word,
+            self.members.iter().map(|m| (m.id.as_ref(), &m.neighbors)),
+        )
     }
 }
 

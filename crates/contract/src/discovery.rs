@@ -14,6 +14,7 @@ use bytes::Bytes;
 
 pub use reasons::{BeaconDrop, HelloDrop, SkipReason};
 
+use crate::board::{BoardResult, PageDrop};
 use crate::event::Event;
 use crate::ids::{EndpointId, TopicId};
 use crate::peer::{EndpointAddr, Source};
@@ -295,6 +296,31 @@ pub enum DiscoveryEvent {
     Dropped {
         /// Why.
         reason: HelloDrop,
+    },
+    /// Slots of the board were read.
+    BoardRead {
+        /// The topic.
+        topic: TopicId,
+        /// Different pages that could be read.
+        pages: u32,
+        /// Endpoints with a verified record on them, this one not counted.
+        records: u32,
+        /// From the first to the last slot.
+        took: Duration,
+    },
+    /// A write of the board ended.
+    BoardWritten {
+        /// The topic.
+        topic: TopicId,
+        /// How.
+        result: BoardResult,
+        /// Retries and reading back included.
+        took: Duration,
+    },
+    /// A page of the board, or a record on it, was not used.
+    PageDropped {
+        /// Why.
+        reason: PageDrop,
     },
     /// A beacon must be broadcast in the topic's swarm.
     BeaconDue {

@@ -15,6 +15,7 @@
 //!
 //! Long-term secrets stay inside the identity service: others get keys derived for one epoch.
 
+mod board;
 mod clock;
 mod discovery;
 mod event;
@@ -32,6 +33,7 @@ mod supervision;
 mod topic;
 mod verdict;
 
+pub use board::{BoardResult, PageDrop};
 pub use clock::WallClock;
 pub use discovery::{
     Announce, AnnounceError, AnnounceResult, Announced, BEACON, BeaconDrop, DhtHealth,

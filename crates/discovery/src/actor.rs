@@ -81,6 +81,7 @@ impl Factory for Mainline {
             ("reannounce_s", config.reannounce_s),
             ("hello_timeout_ms", config.hello_timeout_ms),
             ("hello_tries", config.hello_tries.into()),
+            ("board_reads_in_flight", config.board_reads_in_flight as u64),
             ("hello_in_flight", config.hello_in_flight as u64),
             ("max_topics", config.max_topics as u64),
         ];
@@ -124,7 +125,7 @@ async fn spawn(
     Mainline::check(&config)?;
     // The DHT node starts later, when names are resolved; a port that is taken shows now.
     let address = config.dht_bind;
-    if config.sources.rendezvous {
+    if config.sources.need_dht() {
         UdpSocket::bind(address).map_err(|source| DiscoveryError::DhtBind { address, source })?;
     }
     let address = config.hello_bind;
@@ -205,7 +206,7 @@ impl Actor for DiscoveryActor {
 
     fn started(&mut self, ctx: &mut Self::Context) {
         self.health.hello_address = Some(self.socket.address().into());
-        if self.config.sources.rendezvous {
+        if self.config.sources.need_dht() {
             self.contacts = Contacts::new(std::mem::take(&mut self.deps.contacts));
             self.start_dht(DHT_RESTART.0, StartBy::Contacts, ctx);
         }
@@ -243,6 +244,14 @@ impl DiscoveryActor {
             Effect::SignHeartbeat(topic, beat) => self.sign_heartbeat(topic, beat, ctx),
             Effect::StartLookup(query, infohash) => self.look(query, infohash, ctx),
             Effect::StartAnnounce(query, infohash) => self.announce(query, infohash, ctx),
+            Effect::ReadPage(query, at) => self.read_page(query, &at, ctx),
+            Effect::WritePage {
+                query,
+                at,
+                page,
+                seq,
+                cas,
+            } => self.write_page(query, at, page, (seq, cas), ctx),
             Effect::ProbeDht => self.probe(ctx),
             Effect::WaitForReplies(wait) => self.wait_for_replies(wait, ctx),
             Effect::Show(beacon) => self.sources.iter_mut().for_each(|s| s.show(&beacon)),

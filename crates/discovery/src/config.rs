@@ -57,6 +57,10 @@ pub struct Config {
     /// minute in all, the plan's limit.
     pub reannounce_per_member_s: u64,
 
+    /// Slots of the board that are read at once. 4: each brings some twenty replies of up to 1.8 kB
+    /// within a few milliseconds, and the DHT socket's buffer holds not many more.
+    pub board_reads_in_flight: usize,
+
     /// Hellos at once that wait for the reply to their first try. 16: enough to ask a whole small
     /// topic in one round trip.
     pub hello_in_flight: usize,
@@ -109,6 +113,7 @@ impl Default for Config {
             announce_timeout_ms: 5_000,
             reannounce_s: 300,
             reannounce_per_member_s: 6,
+            board_reads_in_flight: 4,
             hello_in_flight: 16,
             hellos_per_lookup: 64,
             hellos_with_neighbors: 8,
@@ -151,6 +156,16 @@ pub struct Sources {
     pub lan: bool,
     /// BEP5 rendezvous on the Mainline DHT, with the hello exchange.
     pub rendezvous: bool,
+    /// BEP44 board on the Mainline DHT: records for nodes that no hello reaches. Without the
+    /// rendezvous it is read and written by all.
+    pub board: bool,
+}
+
+impl Sources {
+    /// Whether a DHT node is needed.
+    pub fn need_dht(&self) -> bool {
+        self.rendezvous || self.board
+    }
 }
 
 impl Default for Sources {
@@ -160,6 +175,7 @@ impl Default for Sources {
             statics: true,
             lan: false,
             rendezvous: true,
+            board: true,
         }
     }
 }

@@ -8,12 +8,14 @@ use std::time::Duration;
 use futures_util::{Stream, StreamExt};
 use kukuri_contract::{AnnounceResult, InfoHash};
 use mainline::async_dht::AsyncDht;
-use mainline::errors::PutQueryError;
-use mainline::{DEFAULT_BOOTSTRAP_NODES, Dht, Id, Testnet};
+use mainline::errors::{PutMutableError, PutQueryError};
+use mainline::{DEFAULT_BOOTSTRAP_NODES, Dht, Id, MutableItem, SigningKey, Testnet};
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
 use crate::config::{Config, Serve};
+use crate::core::PageAt;
+use crate::core::board::write::PutResult;
 use crate::error::DiscoveryError;
 
 /// Longest wait for the resolver to answer for one bootstrap name.
@@ -157,6 +159,39 @@ impl DhtNode {
             Ok(Err(error)) => {
                 tracing::debug!(%error, "announcement failed");
                 AnnounceResult::Failed
+            }
+        }
+    }
+
+    /// All values of a page (a mutable item of BEP44) with their sequence numbers: one per DHT node
+    /// that answers with one, as it answers. Ends with the query, or when its time is over. The crate
+    /// passes on only what the key has signed for this salt.
+    pub fn read_page(&self, at: &PageAt) -> impl Stream<Item = (Vec<u8>, i64)> + use<> {
+        let limit = tokio::time::sleep(self.lookup_timeout);
+        let public = SigningKey::from_bytes(at.key.expose()).verifying_key();
+        let items = self
+            .dht
+            .get_mutable(public.as_bytes(), Some(&at.salt), None);
+        self.alarm.ring();
+        items
+            .take_until(limit)
+            .map(|item| (item.value().to_vec(), item.seq()))
+    }
+
+    /// Puts a page, where a DHT node holds none or one with the number `cas`.
+    pub async fn write_page(&self, at: &PageAt, page: &[u8], seq: i64, cas: i64) -> PutResult {
+        let key = SigningKey::from_bytes(at.key.expose());
+        let item = MutableItem::new(key, page, seq, Some(&at.salt));
+        let put = self.dht.put_mutable(item, Some(cas));
+        let ring = async { self.alarm.ring() };
+        let (put, ()) = tokio::join!(biased; timeout(self.announce_timeout, put), ring);
+        match put {
+            Ok(Ok(_)) => PutResult::Stored,
+            Ok(Err(PutMutableError::Query(PutQueryError::Timeout))) | Err(_) => PutResult::TimedOut,
+            Ok(Err(PutMutableError::Concurrency(_))) => PutResult::Refused,
+            Ok(Err(PutMutableError::Query(error))) => {
+                tracing::debug!(%error, "no page was put");
+                PutResult::Failed
             }
         }
     }

@@ -13,6 +13,7 @@ async fn clauses_of_every_service() {
     let config = Config {
         sources: Sources {
             rendezvous: false,
+            board: false,
             ..Sources::default()
         },
         ..Config::default()

@@ -11,7 +11,7 @@ use std::path::Path;
 use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
-use kukuri_conformance::MemoryIdentity;
+use kukuri_conformance::{MemoryIdentity, in_namespace};
 use kukuri_contract::{
     Announce, DhtHealthQuery, DiscoveryEvent, EndpointAddr, Reachability, SetAddress, Source,
     Verdict,
@@ -19,7 +19,7 @@ use kukuri_contract::{
 use kukuri_discovery::core::hello::PACKET_BYTES;
 use kukuri_discovery::{Config, Serve, Sources};
 use support::hello::ByHand;
-use support::{Node, Start, in_namespace};
+use support::{Node, Start};
 
 /// This namespace is a home network; a second one is its router, a third one the internet. They end
 /// with the test. The router lets nothing in but replies and what its daemon was asked to.

@@ -6,9 +6,10 @@ mod support;
 
 use std::net::{Ipv4Addr, SocketAddrV4};
 
+use kukuri_conformance::in_namespace;
 use kukuri_contract::{Discover, DiscoveryEvent, Forget, HelloDrop, Source};
 use kukuri_discovery::{Config, Sources};
-use support::{Node, Start, address_of, in_namespace};
+use support::{Node, Start, address_of};
 
 /// A network of its own, so that no other test or machine is heard: a card whose cable ends at
 /// nobody's. What one socket sends by multicast, the others on this machine hear.
@@ -24,6 +25,7 @@ async fn node(n: u64, secret: u8) -> Node {
     let sources = Sources {
         lan: true,
         rendezvous: false,
+        board: false,
         ..Sources::default()
     };
     let mut start = Start::new(Config {

@@ -7,9 +7,10 @@ mod support;
 use std::net::{SocketAddr, SocketAddrV4, UdpSocket};
 use std::process::Command;
 
+use kukuri_conformance::in_namespace;
 use kukuri_contract::{DiscoveryEvent, EndpointAddr, EndpointId, SetNeighbors, Source, Verdict};
 use kukuri_discovery::{Config, LocalDht};
-use support::{LOOPBACK, Node, Start, address_of, config, in_namespace};
+use support::{LOOPBACK, Node, Start, address_of, config};
 
 /// A name that no resolver knows.
 const NO_NAME: &str = "no-such-host.invalid:6881";

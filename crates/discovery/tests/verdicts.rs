@@ -11,9 +11,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
+use kukuri_conformance::in_namespace;
 use kukuri_contract::{EndpointAddr, Source, UnixMillis, Verdict, WallClock};
 use kukuri_discovery::{Config, LocalDht, Sources};
-use support::{LOOPBACK, Node, Start, address_of, config, in_namespace};
+use support::{LOOPBACK, Node, Start, address_of, config};
 
 fn quick(bootstrap: &[SocketAddrV4]) -> Config {
     Config {

@@ -8,6 +8,7 @@ use kukuri_contract::InfoHash;
 use kukuri_discovery::core::{Input, QueryId};
 
 use super::network::NodeId;
+use super::pages::PagePut;
 use super::swarm::By;
 
 /// What happens.
@@ -41,6 +42,28 @@ pub(super) enum Event {
         dht: u16,
         infohash: InfoHash,
         address: SocketAddrV4,
+    },
+    /// A read of a page is at a DHT node.
+    PageAsked {
+        node: NodeId,
+        query: QueryId,
+        target: InfoHash,
+        dht: u16,
+        reply_at: Duration,
+    },
+    /// The puts of a page begin.
+    PutPage(Box<PagePut>),
+    /// A put of a page is at a DHT node.
+    PageStored {
+        dht: u16,
+        answered: bool,
+        put: Box<PagePut>,
+    },
+    /// All have answered a put of a page, or are waited for no longer.
+    PageEnded {
+        node: NodeId,
+        query: QueryId,
+        timed_out: bool,
     },
     /// A node is to look whom to dial.
     Pump(NodeId),

@@ -14,6 +14,7 @@ mod links;
 pub mod measure;
 pub mod network;
 pub mod node;
+mod pages;
 mod queries;
 pub mod queue;
 pub mod report;

@@ -13,11 +13,11 @@ use super::node::Known;
 use super::world::World;
 
 /// Longest look-up (`discovery.lookup_timeout_ms`).
-const LOOKUP_TIMEOUT: Duration = Duration::from_secs(5);
+pub(super) const LOOKUP_TIMEOUT: Duration = Duration::from_secs(5);
 /// Longest try of an announcement (`discovery.announce_timeout_ms`).
-const ANNOUNCE_TIMEOUT: Duration = Duration::from_secs(5);
+pub(super) const ANNOUNCE_TIMEOUT: Duration = Duration::from_secs(5);
 /// What a query has found is used by puts for so long: the life of a token.
-const TOKEN: Duration = Duration::from_secs(5 * 60);
+pub(super) const TOKEN: Duration = Duration::from_secs(5 * 60);
 /// How often the routing table is counted while it fills.
 const TABLE_POLL: Duration = Duration::from_millis(250);
 /// A routing table that has so many nodes is counted no more.
@@ -35,7 +35,7 @@ impl World {
 
     /// Asks the DHT, and remembers who answered. Says how each DHT node is asked, and when the query
     /// ends.
-    fn query(&mut self, id: NodeId, infohash: InfoHash) -> Option<(Vec<Ask>, Duration)> {
+    pub(super) fn query(&mut self, id: NodeId, infohash: InfoHash) -> Option<(Vec<Ask>, Duration)> {
         let now = self.queue.now();
         let targets = self.storing(id, infohash);
         let node = self.nodes[id as usize].as_mut()?;

@@ -11,7 +11,7 @@ use kukuri_contract::{
     AnnounceResult, DiscoveryEvent, EPOCH_SECONDS, EndpointId, Epoch, EpochKeys, SignRequest,
     SkipReason, TopicId, UnixMillis,
 };
-use kukuri_discovery::core::{DhtState, Effect, Input, Now};
+use kukuri_discovery::core::{DhtState, Effect, Input, Now, QueryId};
 use kukuri_identity::core::derive::TopicKey;
 use tokio::time::Instant;
 
@@ -21,9 +21,11 @@ use super::links::Connection;
 use super::measure::Tally;
 use super::network::{Network, NodeId};
 use super::node::Node;
+use super::pages::Answers;
 use super::queue::Queue;
 use super::rng::Seeded;
 use super::scenario::{Scenario, range};
+use super::store::Item;
 
 /// Some moment: the wall clock at the start of a run lies within the ten minutes after it.
 const EPOCH_ZERO: u64 = 1_780_000_200;
@@ -50,6 +52,8 @@ pub struct World {
     /// When the network became whole, while the swarm is not.
     pub(super) whole_since: Option<Duration>,
     pub(super) base: Instant,
+    /// Puts of pages under way.
+    pub(super) page_answers: HashMap<(NodeId, QueryId), Answers>,
     topic_key: TopicKey,
     keys: HashMap<Epoch, EpochKeys>,
     start: UnixMillis,
@@ -85,6 +89,7 @@ impl World {
             all_invited: Duration::ZERO,
             whole_since: None,
             base: Instant::now(),
+            page_answers: HashMap::new(),
             topic_key,
             keys: HashMap::new(),
             start: UnixMillis((EPOCH_ZERO + into_epoch) * 1000),
@@ -137,6 +142,20 @@ impl World {
                 let rng = &mut self.rng;
                 self.dht.announce(dht, infohash, address, now, rng);
             }
+            Event::PageAsked {
+                node,
+                query,
+                target,
+                dht,
+                reply_at,
+            } => self.page_asked(node, query, target, dht, reply_at),
+            Event::PutPage(put) => self.put_page(&put),
+            Event::PageStored { dht, answered, put } => self.page_stored(dht, answered, *put),
+            Event::PageEnded {
+                node,
+                query,
+                timed_out,
+            } => self.page_ended(node, query, timed_out),
             Event::Pump(node) => self.pump(node),
             Event::Connected { from, to, by } => self.connected(from, to, by),
             Event::DialFailed { from, to, by } => self.dial_failed(from, to, by),
@@ -275,6 +294,14 @@ impl World {
             }
             Effect::StartLookup(query, infohash) => self.start_lookup(id, query, infohash),
             Effect::StartAnnounce(query, infohash) => self.start_announce(id, query, infohash),
+            Effect::ReadPage(query, at) => self.read_page(id, query, &at),
+            Effect::WritePage {
+                query,
+                at,
+                page,
+                seq,
+                cas,
+            } => self.write_page(id, query, &at, Item { value: page, seq }, cas),
             Effect::ProbeDht => self.probe(id),
             Effect::WaitForReplies(wait) => {
                 if let Some(node) = self.node(id) {
@@ -316,6 +343,7 @@ impl World {
                     self.tally.announced(id, now);
                 }
             }
+            DiscoveryEvent::BoardWritten { .. } => self.tally.at(now).writes += 1,
             DiscoveryEvent::AnnounceSkipped { reason, .. } => {
                 let minute = self.tally.at(now);
                 match reason {

@@ -12,7 +12,7 @@ use kukuri_identity::core::{derive::TopicKey, keys::Keys};
 use kukuri_identity::format_secret;
 use serde_json::{Value, json};
 
-use crate::{bad, beacons, hex, repair};
+use crate::{bad, beacons, hex, page, repair};
 
 pub const EPOCH: Epoch = Epoch(2_966_667);
 /// The middle of [`EPOCH`].
@@ -42,6 +42,9 @@ pub fn file() -> Value {
         "beacons_bad": beacons::bad(),
         "ranks": beacons::ranks(),
         "lan_tags": lan_tags(),
+        "slots": page::slots(),
+        "pages": page::good(),
+        "pages_bad": page::bad(),
         "links": links(),
     })
 }

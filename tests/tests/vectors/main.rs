@@ -14,6 +14,7 @@
 mod bad;
 mod beacons;
 mod computed;
+mod page;
 mod repair;
 
 use std::fmt::Debug;

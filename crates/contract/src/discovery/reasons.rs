@@ -7,7 +7,7 @@ pub enum SkipReason {
     Budget,
     /// Enough others are announced; a newcomer adds itself only with a small probability.
     Crowded,
-    /// No DHT node runs here.
+    /// No DHT node runs here, or the rendezvous is turned off.
     NoDht,
 }
 

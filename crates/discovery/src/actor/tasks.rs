@@ -12,7 +12,8 @@ use kukuri_contract::{
 };
 
 use super::DiscoveryActor;
-use crate::core::{DhtState, Entropy, FILLED, Input, QueryId};
+use crate::core::board::write::PutResult;
+use crate::core::{DhtState, Entropy, FILLED, Input, PageAt, QueryId};
 use crate::dht::{DhtError, DhtNode, Replies};
 use tokio::time::timeout;
 
@@ -209,6 +210,45 @@ impl DiscoveryActor {
         self.tasks.spawn(async move {
             let result = dht.announce(infohash, port).await;
             me.do_send(Fed(Input::AnnounceTryEnded(query, result)));
+        });
+    }
+
+    pub(super) fn read_page(&mut self, query: QueryId, at: &PageAt, ctx: &mut Context<Self>) {
+        let me = ctx.address();
+        let Some(dht) = &self.dht else {
+            me.do_send(Fed(Input::PageReadEnded(query)));
+            return;
+        };
+        let values = dht.read_page(at);
+        self.tasks.spawn(async move {
+            let mut values = std::pin::pin!(values);
+            while let Some((value, seq)) = values.next().await {
+                let seen = Fed(Input::PageSeen(query, value, seq));
+                if me.send(seen).await.is_err() {
+                    return;
+                }
+            }
+            me.do_send(Fed(Input::PageReadEnded(query)));
+        });
+    }
+
+    pub(super) fn write_page(
+        &mut self,
+        query: QueryId,
+        at: PageAt,
+        page: Vec<u8>,
+        (seq, cas): (i64, i64),
+        ctx: &mut Context<Self>,
+    ) {
+        let me = ctx.address();
+        let Some(dht) = self.dht.clone() else {
+            let failed = PutResult::Failed;
+            me.do_send(Fed(Input::PageWritten(query, failed)));
+            return;
+        };
+        self.tasks.spawn(async move {
+            let result = dht.write_page(&at, &page, seq, cas).await;
+            me.do_send(Fed(Input::PageWritten(query, result)));
         });
     }
 

@@ -70,6 +70,7 @@ async fn member(n: u64, secret: u8) -> Member {
         hello_bind: "127.0.0.1:0".parse().unwrap(),
         sources: Sources {
             rendezvous: false,
+            board: false,
             lan: true,
             ..Sources::default()
         },

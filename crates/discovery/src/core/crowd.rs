@@ -104,12 +104,15 @@ impl Crowd {
         self.estimate().round() as u64
     }
 
-    /// Members that the budget of writes is made for.
-    pub fn budgeted(&self, now: Duration) -> u64 {
-        match now < self.doubt_until {
-            true => FREE as u64,
-            false => self.used.0.ceil() as u64,
+    /// Members that the budget of writes is made for; as many more as this node writes more than
+    /// once a turn.
+    pub fn budgeted(&self, writes_per_turn: u64, now: Duration) -> u64 {
+        if now < self.doubt_until {
+            return FREE as u64;
         }
+        let few = self.at_most() < FREE;
+        let members = if few { self.at_most() } else { self.used.0 };
+        (members.ceil() as u64 * writes_per_turn).max(FREE as u64)
     }
 
     /// A look-up has ended that must have seen the entries of half an epoch: those of at least
@@ -220,12 +223,12 @@ mod tests {
         let mut used = Vec::new();
         for minute in 1..=4 {
             crowd.tick(minute * 60 * S);
-            used.push(crowd.budgeted(minute * 60 * S));
+            used.push(crowd.budgeted(1, minute * 60 * S));
         }
         assert_eq!(used, [200, 800, 3200, 12_800]);
         crowd.tick(400 * S);
         crowd.tick(1000 * S);
-        assert_eq!(crowd.budgeted(1000 * S), 50);
+        assert_eq!(crowd.budgeted(1, 1000 * S), 50);
     }
 
     #[test]
@@ -233,12 +236,12 @@ mod tests {
         let mut crowd = Crowd::new(u64::MAX, Duration::ZERO);
         (1..=64).for_each(|rank| crowd.hear(rank, S));
         crowd.tick(120 * S);
-        assert!(crowd.budgeted(120 * S) > 500);
+        assert!(crowd.budgeted(1, 120 * S) > 500);
         crowd.saw_entries(30, 120 * S);
-        assert!(crowd.budgeted(120 * S) > 500);
+        assert!(crowd.budgeted(1, 120 * S) > 500);
         crowd.saw_entries(9, 120 * S);
-        assert_eq!(crowd.budgeted(700 * S), 50);
-        assert!(crowd.budgeted(720 * S) > 500);
+        assert_eq!(crowd.budgeted(1, 700 * S), 50);
+        assert!(crowd.budgeted(1, 720 * S) > 500);
     }
 
     #[test]

@@ -1,25 +1,30 @@
 //! The parts tied together: `handle(input, now) -> effects`.
 //!
 //! This file has the inputs and the clockwork; `seek.rs` has what goes to the DHT (look-ups and
-//! announcements), `greet.rs` what goes over the hello socket, `reach.rs` whether others reach it
-//! and what they say where it is, `sight.rs` what comes without the DHT, `heal.rs` what keeps a
-//! swarm whole.
+//! announcements), `board.rs` the board, `greet.rs` what goes over the hello socket, `reach.rs`
+//! whether others reach it and what they say where it is, `sight.rs` what comes without the DHT,
+//! `heal.rs` what keeps a swarm whole, `turn.rs` where it is announced, `keys.rs` what identity gives,
+//! `dht.rs` whether the DHT is heard.
 
+mod board;
+mod dht;
 mod greet;
 mod heal;
+mod keys;
 mod reach;
 mod seek;
 mod sight;
 #[cfg(test)]
 mod tests;
+mod turn;
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddrV4};
 use std::time::Duration;
 
 use kukuri_contract::{
-    AnnounceError, DiscoverError, DiscoveryEvent, EndpointAddr, EndpointId, Epoch, HelloDrop,
-    LookupStats, Reachability, TopicId, UnixMillis,
+    AnnounceError, DiscoverError, DiscoveryEvent, EndpointAddr, EndpointId, HelloDrop, LookupStats,
+    Reachability, TopicId, UnixMillis,
 };
 
 use super::address::Policy;
@@ -29,12 +34,13 @@ use super::lookup::Lookup;
 use super::nearby::{Instance, Seen, Tag};
 use super::patience::Patience;
 use super::reach::Reach;
-use super::record::{FRESH_MS, finish};
+use super::record::FRESH_MS;
 use super::topic::Topic;
 use super::verdict::{Clocks, Replies};
 use super::votes::Votes;
 use super::{DhtState, Effect, Entropy, Input, Me, Now, QueryId};
 use crate::config::Config;
+use board::Page;
 
 /// Opened packets that are remembered: 15 min either way at several a second.
 const REPLAY_CAPACITY: usize = 8192;
@@ -78,6 +84,8 @@ pub struct Core {
     dht: DhtState,
     topics: BTreeMap<TopicId, Topic>,
     lookups: BTreeMap<QueryId, Lookup>,
+    /// Pages of the board that are being read.
+    pages: BTreeMap<QueryId, Page>,
     exchange: Exchange,
     replays: ReplayCache,
     bad_packets: RateLimit<IpAddr>,
@@ -126,13 +134,14 @@ impl Core {
             address: None,
             told_address: None,
             endpoint_port: None,
-            dht: if config.sources.rendezvous {
+            dht: if config.sources.need_dht() {
                 DhtState::Starting
             } else {
                 DhtState::Off
             },
             topics: BTreeMap::new(),
             lookups: BTreeMap::new(),
+            pages: BTreeMap::new(),
             replays: ReplayCache::new(Duration::from_millis(2 * FRESH_MS), REPLAY_CAPACITY),
             bad_packets: RateLimit::new(BAD_PER_IP, RATE_WINDOW, RATE_KEYS),
             suspects: RateLimit::new(SUSPECTS, RATE_WINDOW, 1),
@@ -192,21 +201,9 @@ impl Core {
                 topic,
                 body,
                 signature,
-            } => {
-                if let Some(topic) = self.topics.get_mut(&topic) {
-                    topic.own.put(&body, finish(body.clone(), &signature));
-                }
-            }
-            Input::NoKeys(topic, epoch) => {
-                if let Some(topic) = self.topics.get_mut(&topic) {
-                    topic.ask_keys_again(epoch);
-                }
-            }
-            Input::NotSigned(topic) => {
-                if let Some(topic) = self.topics.get_mut(&topic) {
-                    topic.own.sign_again();
-                }
-            }
+            } => self.signed(topic, &body, &signature),
+            Input::NoKeys(topic, epoch) => self.no_keys(topic, epoch),
+            Input::NotSigned(topic) => self.not_signed(topic),
             Input::DhtReplies { asked, answered } => self.dht_heard(asked, answered, now),
             Input::Sighted(source, sighting) => self.sighted(source, sighting, now),
             Input::Gone(instance) => self.seen.gone(&instance),
@@ -214,6 +211,9 @@ impl Core {
             Input::Entries(query, entries) => self.entries(query, &entries, now),
             Input::LookupEnded(query) => self.lookup_ended(query, now, rng),
             Input::AnnounceTryEnded(query, result) => self.try_ended(query, result, now, rng),
+            Input::PageSeen(query, value, seq) => self.page_seen(query, &value, seq, now),
+            Input::PageReadEnded(query) => self.page_read_ended(query, now, rng),
+            Input::PageWritten(query, result) => self.page_written(query, result, now),
             Input::Datagram(from, packet) => self.datagram(from, &packet, now, rng),
             Input::AnnounceNow(topic, ticket) => match self.topics.contains_key(&topic) {
                 true => self.announce(topic, Some(ticket), now, rng),
@@ -238,16 +238,18 @@ impl Core {
         const AT_LATEST: Duration = Duration::from_secs(10);
         let topics = self.topics.values().flat_map(|topic| {
             let verdict = topic.alone_since.filter(|_| topic.verdict.is_none());
-            let lookup = topic.next_lookup.filter(|_| self.dht_is_up());
+            let lookup = topic.next_lookup.filter(|_| self.rendezvous_is_up());
             let announce = topic.announcer.next_wake().filter(|_| self.dht_is_up());
             let verdict = verdict.map(|since| since + self.first_contact());
             let given = topic.given.next_wake();
+            let board = self.board_due(topic, now);
             let swarm = topic.swarm.next_wake();
             [
                 lookup,
                 announce,
                 verdict,
                 given,
+                board,
                 swarm,
                 self.probe_due(topic),
             ]
@@ -279,6 +281,7 @@ impl Core {
             self.answer_lookup(lookup.tickets, stats);
         }
         self.exchange.forget(id);
+        self.pages.retain(|_, page| !page.is_of(id));
     }
 
     fn neighbors(&mut self, id: TopicId, neighbors: &[EndpointId], now: Now) {
@@ -307,38 +310,12 @@ impl Core {
         self.lose_patience(now);
         self.start_due_lookups(now);
         self.start_due_announcements(now, rng);
+        self.drive_board(now, rng);
         self.resend_hellos(now, rng);
         self.send_hellos(now, rng);
         self.lookups.retain(|_, lookup| !lookup.finished());
         self.say_reachability(now);
         self.say_verdicts(now);
-    }
-
-    fn fetch_keys(&mut self, now: Now) {
-        let epoch = Epoch::at(now.unix);
-        for (id, topic) in &mut self.topics {
-            let missing = topic.missing_keys(epoch);
-            let fetch = missing.into_iter().map(|e| Effect::FetchKeys(*id, e));
-            self.out.extend(fetch);
-        }
-    }
-
-    fn sign_records(&mut self, now: Now) {
-        let Some(address) = &self.address else {
-            return;
-        };
-        for (id, topic) in &mut self.topics {
-            if let Some(body) = topic
-                .own
-                .to_sign(address, topic.swarm.roots.mark(), now.unix)
-            {
-                self.out.push(Effect::SignRecord {
-                    topic: *id,
-                    epoch: Epoch::at(now.unix),
-                    body,
-                });
-            }
-        }
     }
 
     fn say_verdicts(&mut self, now: Now) {

@@ -6,17 +6,20 @@
 //!
 //! Read top-down: [`machine`] ties the parts together. [`topic`] is what is known of one topic,
 //! [`given`] its peers that need no looking; [`nearby`] is what other sources show and see;
+//! [`board`] reads and writes records on the DHT itself, on the pages of [`page`];
 //! [`lookup`] picks the entries of one query that get a hello; [`exchange`] has the hellos under
 //! way; [`announce`] is the schedule and budget of writes; [`swarm`] is what is known of the swarm as
 //! a whole: its [`root`], its [`crowd`], members to be [`remembered`]; [`patience`] is how long a DHT
 //! node is waited for; [`reach`] whether others reach the hello port, [`votes`] what they say where it
 //! is; [`verdict`] says what came of it all.
-//! [`record`], [`hello`], [`dialback`] and [`beacon`] are the wire formats of `docs/PROTOCOL.md`.
+//! [`record`], [`hello`], [`dialback`], [`beacon`] and [`page`] are the wire formats of
+//! `docs/PROTOCOL.md`.
 
 pub mod address;
 pub mod announce;
 pub mod backoff;
 pub mod beacon;
+pub mod board;
 pub mod crowd;
 pub mod dialback;
 pub mod exchange;
@@ -27,6 +30,7 @@ pub mod lookup;
 pub mod machine;
 pub mod nearby;
 pub mod own;
+pub mod page;
 pub mod patience;
 pub mod reach;
 pub mod record;
@@ -44,11 +48,12 @@ use std::time::Duration;
 
 use kukuri_contract::{
     AnnounceError, AnnounceResult, Announced, DiscoveryEvent, EndpointAddr, EndpointId, Epoch,
-    EpochKeys, InfoHash, LookupStats, Signature, Source, TopicId, UnixMillis,
+    EpochKeys, InfoHash, KeyBytes, LookupStats, Signature, Source, TopicId, UnixMillis,
 };
 
 pub use machine::Core;
 
+use board::write::PutResult;
 use nearby::{Beacon, Instance, Sighting};
 
 /// The time as the shell tells it.
@@ -178,6 +183,12 @@ pub enum Input {
     LookupEnded(QueryId),
     /// A try of an announcement has ended.
     AnnounceTryEnded(QueryId, AnnounceResult),
+    /// A storing node has returned this value of a page, with its sequence number.
+    PageSeen(QueryId, Vec<u8>, i64),
+    /// A read of a page has ended.
+    PageReadEnded(QueryId),
+    /// A put of a page has ended.
+    PageWritten(QueryId, PutResult),
     /// A datagram came in at the hello socket.
     Datagram(SocketAddrV4, Vec<u8>),
     /// Announce now.
@@ -208,6 +219,21 @@ pub enum Effect {
     StartLookup(QueryId, InfoHash),
     /// Announce the hello port under an infohash.
     StartAnnounce(QueryId, InfoHash),
+    /// Ask the DHT for all values of a page.
+    ReadPage(QueryId, PageAt),
+    /// Put a page.
+    WritePage {
+        /// Names the put.
+        query: QueryId,
+        /// Where.
+        at: PageAt,
+        /// The value.
+        page: Vec<u8>,
+        /// Its sequence number.
+        seq: i64,
+        /// The number of the value that it may replace (BEP44 `cas`).
+        cas: i64,
+    },
     /// Count how many DHT nodes answer, as [`Input::DhtReplies`].
     ProbeDht,
     /// Put another DHT node in the place of this one, which waits for replies so long.
@@ -224,6 +250,15 @@ pub enum Effect {
     AnswerAnnounce(Ticket, Result<Announced, AnnounceError>),
     /// Answer a request.
     AnswerLookup(Ticket, LookupStats),
+}
+
+/// Where a page of the board is: a mutable item of BEP44.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PageAt {
+    /// Seed of the Ed25519 key.
+    pub key: KeyBytes,
+    /// The salt.
+    pub salt: [u8; 16],
 }
 
 /// Who this node is: what the core must know of itself.

@@ -83,7 +83,7 @@ impl Swarm {
 
     /// How much slower than usual a lost root is asked: everybody has lost it.
     pub fn slower(&self, now: Duration) -> u32 {
-        let members = self.crowd.budgeted(now) / USUAL_MEMBERS;
+        let members = self.crowd.budgeted(1, now) / USUAL_MEMBERS;
         members.try_into().unwrap_or(u32::MAX)
     }
 

@@ -11,6 +11,7 @@ use kukuri_contract::{
 
 use super::announce::Announcer;
 use super::backoff::Backoff;
+use super::board::Board;
 use super::given::Given;
 use super::own::OwnRecord;
 use super::record::{Record, RecordError};
@@ -49,6 +50,8 @@ pub struct Topic {
     pub given: Given,
     /// The announcements.
     pub announcer: Announcer,
+    /// Its board.
+    pub board: Board,
     /// What was seen since the search began.
     pub evidence: Evidence,
     /// What was last said to the listeners.
@@ -79,6 +82,7 @@ impl Topic {
             lookup_tickets: Vec::new(),
             given,
             announcer: Announcer::default(),
+            board: Board::default(),
             evidence: Evidence::default(),
             verdict: None,
             own: OwnRecord::default(),

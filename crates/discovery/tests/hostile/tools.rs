@@ -6,7 +6,7 @@ use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use kukuri_conformance::MemoryIdentity;
+use kukuri_conformance::{MemoryIdentity, in_namespace};
 use kukuri_contract::{
     AddTopic, DiscoveryEvent, EndpointAddr, EndpointId, Epoch, EpochKeys, HelloDrop, IdentityPort,
     InfoHash, Sign, SignRequest, Source, TopicId, TopicKeys, TopicSecret, UnixMillis, Verdict,
@@ -15,7 +15,7 @@ use kukuri_contract::{
 use kukuri_discovery::Config;
 use kukuri_discovery::core::record::{NO_MARK, body, finish};
 
-use crate::support::{Node, Start, config, in_namespace};
+use crate::support::{Node, Start, config};
 
 /// The secret of the tests' topic.
 pub const SECRET: u8 = 7;

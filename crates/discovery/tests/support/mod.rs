@@ -14,11 +14,6 @@ use kukuri_contract::{
 };
 use kukuri_discovery::{Config, Deps, Mainline};
 
-mod namespace;
-
-#[allow(unused_imports, reason = "each test binary uses a part of it")]
-pub use namespace::in_namespace;
-
 /// A free port of the loopback network.
 pub const LOOPBACK: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::LOCALHOST, 0);
 

@@ -1,11 +1,13 @@
 //! Which event changes which series.
 
+mod discovery;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use kukuri_contract::{
-    DiscoveryEvent, DiscoveryPort, EndpointId, GossipEvent, GossipPort, NodeEvent, Reachability,
-    StoreError, StoreEvent, StorePort, TopicId, Verdict,
+    EndpointId, GossipEvent, GossipPort, NodeEvent, StoreError, StoreEvent, StorePort, TopicId,
+    Verdict,
 };
 
 use super::series::{self, MAX_LABELS, Series};
@@ -35,95 +37,6 @@ pub struct Recorder {
 }
 
 impl Recorder {
-    /// Changes that an event of discovery means.
-    pub fn discovery(&mut self, event: &DiscoveryEvent) -> Vec<Change> {
-        match event {
-            DiscoveryEvent::PeerFound { source, .. } => {
-                vec![count(&series::PEERS_FOUND, source.as_str(), 1)]
-            }
-            DiscoveryEvent::FirstEntry { after, .. } => {
-                vec![observe(&series::FIRST_RECORD, *after)]
-            }
-            DiscoveryEvent::LookupEnded { stats, .. } => vec![
-                count(&series::LOOKUPS, "", 1),
-                count(&series::LOOKUP_ENTRIES, "", stats.entries as u64),
-                observe(&series::LOOKUP, stats.took),
-            ],
-            DiscoveryEvent::AnnounceEnded { result, took, .. } => vec![
-                count(&series::ANNOUNCES, result.as_str(), 1),
-                observe(&series::DHT_PUT, *took),
-            ],
-            DiscoveryEvent::AnnounceSkipped { reason, .. } => {
-                vec![count(&series::SKIPS, reason.as_str(), 1)]
-            }
-            DiscoveryEvent::HelloSent => vec![count(&series::HELLOS_SENT, "", 1)],
-            DiscoveryEvent::HelloAnswered { after } => vec![
-                count(&series::HELLOS_ANSWERED, "", 1),
-                observe(&series::HELLO, *after),
-            ],
-            DiscoveryEvent::HelloServed => vec![count(&series::HELLOS_SERVED, "", 1)],
-            DiscoveryEvent::Dropped { reason } => {
-                vec![count(&series::DISCOVERY_DROPS, reason.as_str(), 1)]
-            }
-            DiscoveryEvent::DhtHealthChanged(health) => vec![
-                set(
-                    &series::ROUTING_TABLE,
-                    "",
-                    health.routing_table.unwrap_or(0) as f64,
-                ),
-                set(&series::DHT_SERVING, "", f64::from(u8::from(health.serves))),
-            ],
-            DiscoveryEvent::BeaconDue { .. } => vec![count(&series::BEACONS_SENT, "", 1)],
-            DiscoveryEvent::BeaconDropped { reason } => {
-                vec![count(&series::BEACON_DROPS, reason.as_str(), 1)]
-            }
-            DiscoveryEvent::PartFound { .. } => vec![count(&series::PARTS_FOUND, "", 1)],
-            DiscoveryEvent::SwarmChanged {
-                topic,
-                root,
-                members,
-            } => self.swarm_changed(*topic, *root, *members),
-            DiscoveryEvent::ReachabilityChanged(now) => {
-                let one = |state: Reachability| {
-                    let is = f64::from(u8::from(state == *now));
-                    set(&series::HELLO_PORT, state.as_str(), is)
-                };
-                Reachability::ALL.map(one).to_vec()
-            }
-            DiscoveryEvent::PortMapped(address) => {
-                let mapped = f64::from(u8::from(address.is_some()));
-                vec![set(&series::PORT_MAPPED, "", mapped)]
-            }
-            DiscoveryEvent::PortMappingFailed => {
-                vec![count(&series::PORT_MAPPINGS_FAILED, "", 1)]
-            }
-            // The node says it with what was before.
-            DiscoveryEvent::VerdictChanged { .. } => Vec::new(),
-            DiscoveryEvent::Lagged(missed) => lagged(DiscoveryPort::SERVICE, *missed),
-            _ => Vec::new(),
-        }
-    }
-
-    fn swarm_changed(
-        &mut self,
-        topic: TopicId,
-        root: Option<EndpointId>,
-        members: u64,
-    ) -> Vec<Change> {
-        let before = self.swarms.insert(topic, (root, members));
-        let before = before.and_then(|(root, _)| root);
-        let mut changes = vec![self.say_members()];
-        if before.is_some() && root.is_some() && before != root {
-            changes.push(count(&series::ROOT_CHANGES, "", 1));
-        }
-        changes
-    }
-
-    fn say_members(&self) -> Change {
-        let largest = self.swarms.values().map(|(_, members)| *members).max();
-        set(&series::MEMBERS, "", largest.unwrap_or(0) as f64)
-    }
-
     /// Changes that an event of gossip means.
     pub fn gossip(&mut self, event: &GossipEvent) -> Vec<Change> {
         match event {

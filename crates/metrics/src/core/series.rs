@@ -4,9 +4,9 @@
 //! known starts at 0, so that a rate over it is right from the first event on.
 
 use kukuri_contract::{
-    AnnounceResult, AskDrop, BeaconDrop, DialResult, DiscoveryPort, GossipPort, HelloDrop,
-    IdentityPort, MetricsPort, PostDrop, Reachability, RepairResult, RestartReason,
-    SecretStoreKind, SkipReason, Source, StorePort, Verdict,
+    AnnounceResult, AskDrop, BeaconDrop, BoardResult, DialResult, DiscoveryPort, GossipPort,
+    HelloDrop, IdentityPort, MetricsPort, PageDrop, PostDrop, Reachability, RepairResult,
+    RestartReason, SecretStoreKind, SkipReason, Source, StorePort, Verdict,
 };
 
 /// One series, or one for each combination of its labels' values.
@@ -69,6 +69,14 @@ const RESULT_OF_JOIN: Label = Label {
 const RESULT_OF_ANNOUNCE: Label = Label {
     name: "result",
     values: || AnnounceResult::ALL.map(AnnounceResult::as_str).to_vec(),
+};
+const RESULT_OF_BOARD_WRITE: Label = Label {
+    name: "result",
+    values: || BoardResult::ALL.map(BoardResult::as_str).to_vec(),
+};
+const REASON_OF_PAGE_DROP: Label = Label {
+    name: "reason",
+    values: || PageDrop::ALL.map(PageDrop::as_str).to_vec(),
 };
 const RESULT_OF_DIAL: Label = Label {
     name: "result",
@@ -195,6 +203,18 @@ all_series! {
         "Hellos of members that this node answered.";
     DISCOVERY_DROPS = "kukuri_discovery_drops_total", Counter, &[REASON_OF_HELLO_DROP],
         "Datagrams, records and entries that were not used.";
+    BOARD_READ = "kukuri_discovery_board_read_seconds", Histogram(CONTACT), &[],
+        "From the first to the last slot of the board that were read together.";
+    BOARD_PAGES = "kukuri_discovery_board_pages_total", Counter, &[],
+        "Different pages of the board that were read.";
+    BOARD_RECORDS = "kukuri_discovery_board_records_total", Counter, &[],
+        "Verified records on these pages, each endpoint once per read.";
+    BOARD_WRITES = "kukuri_discovery_board_writes_total", Counter, &[RESULT_OF_BOARD_WRITE],
+        "Writes of the board that have ended, retries and reading back not counted.";
+    BOARD_WRITE = "kukuri_discovery_board_write_seconds", Histogram(CONTACT), &[],
+        "From the start of a write of the board to its end, retries and reading back included.";
+    PAGE_DROPS = "kukuri_discovery_page_drops_total", Counter, &[REASON_OF_PAGE_DROP],
+        "Pages of the board, and records on them, that were not used.";
     MEMBERS = "kukuri_swarm_members", Gauge, &[],
         "Members of the largest swarm that this node is in, itself included; beyond 64 an estimate.";
     ROOT_CHANGES = "kukuri_swarm_root_changes_total", Counter, &[],

@@ -127,6 +127,7 @@ impl JoinArgs {
         let mut sources = Map::new();
         if self.no_dht {
             sources.insert("rendezvous".into(), json!(false));
+            sources.insert("board".into(), json!(false));
         }
         if self.lan {
             sources.insert("lan".into(), json!(true));
@@ -215,7 +216,8 @@ mod tests {
         ]);
         let config = kukuri::Config::load(Some(&file), &args.overrides()).unwrap();
         assert!(config.discovery.allow_private && config.gossip.advertise_private);
-        assert!(!config.discovery.sources.rendezvous && config.discovery.sources.statics);
+        let sources = config.discovery.sources;
+        assert!(!sources.need_dht() && sources.statics);
         assert_eq!(config.discovery.bootstrap, ["localhost:6881"]);
         assert_eq!(config.discovery.max_topics, 3);
         assert_eq!(config.node.http, Some("127.0.0.1:9100".parse().unwrap()));

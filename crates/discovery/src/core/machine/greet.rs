@@ -106,7 +106,12 @@ impl Core {
                 Late::Again(hello) => {
                     self.send_hello(hello.topic, hello.epoch, hello.to, hello.id, now, rng);
                 }
-                Late::GaveUp(_) => self.drop_counted(HelloDrop::NoAnswer),
+                Late::GaveUp(hello) => {
+                    if let Some(topic) = self.topics.get_mut(&hello.topic) {
+                        topic.board.flood.silent();
+                    }
+                    self.drop_counted(HelloDrop::NoAnswer);
+                }
             }
         }
     }
@@ -237,6 +242,9 @@ impl Core {
         let after = now.mono - first_sent;
         let event = DiscoveryEvent::HelloAnswered { after };
         self.out.push(Effect::Emit(event));
+        if let Some(topic) = self.topics.get_mut(&topic) {
+            topic.board.flood.answered();
+        }
         self.meet(topic, record, source, from, now);
         for member in &reply.members {
             match self.read_record(topic, member, now) {
@@ -280,7 +288,11 @@ impl Core {
     }
 
     /// Where a member can be dialed, if at all.
-    fn dialable(&self, record: &Record, from: Option<SocketAddrV4>) -> Option<EndpointAddr> {
+    pub(super) fn dialable(
+        &self,
+        record: &Record,
+        from: Option<SocketAddrV4>,
+    ) -> Option<EndpointAddr> {
         let mut peer = record.peer.clone();
         peer.direct
             .retain(|address| self.policy.allows_dial(*address));
@@ -292,7 +304,7 @@ impl Core {
     }
 
     /// Takes in a verified record and tells the listeners whom it names.
-    fn learn(
+    pub(super) fn learn(
         &mut self,
         id: TopicId,
         record: Record,

@@ -1,6 +1,7 @@
 //! What keeps a swarm whole: heartbeats, beacons, and hellos to members that were lost.
 
 use std::net::{IpAddr, SocketAddrV4};
+use std::time::Duration;
 
 use bytes::Bytes;
 use kukuri_contract::{
@@ -10,6 +11,7 @@ use kukuri_contract::{
 
 use super::super::beacon::{self, Beacon, Heartbeat};
 use super::super::crowd;
+use super::super::record::Record;
 use super::super::{Effect, Entropy, Now};
 use super::Core;
 
@@ -198,6 +200,21 @@ impl Core {
             return;
         };
         let apart = topic.swarm.compare(who, mark, now.mono);
+        if let (true, Some(peer)) = (apart, dialable) {
+            let event = DiscoveryEvent::PartFound { topic: id, peer };
+            self.out.push(Effect::Emit(event));
+        }
+    }
+
+    /// A record stands on the board: whether its member was in another part of the swarm then. No
+    /// hello may reach it, so the mark there must do.
+    pub(super) fn compare_with_page(&mut self, id: TopicId, record: &Record, now: Now) {
+        let age = Duration::from_millis(record.issued_at.distance(now.unix));
+        let dialable = self.dialable(record, None);
+        let Some(topic) = self.topics.get_mut(&id) else {
+            return;
+        };
+        let apart = topic.swarm.compare_old(record.mark, age, now.mono);
         if let (true, Some(peer)) = (apart, dialable) {
             let event = DiscoveryEvent::PartFound { topic: id, peer };
             self.out.push(Effect::Emit(event));

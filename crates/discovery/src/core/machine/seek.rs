@@ -5,7 +5,6 @@
 //! then; after that with growing pauses, for as long as there is no neighbor.
 
 use std::net::SocketAddrV4;
-use std::time::Duration;
 
 use kukuri_contract::{
     AnnounceError, AnnounceResult, Announced, DiscoveryEvent, EPOCH_SECONDS, Epoch, HelloDrop,
@@ -14,20 +13,15 @@ use kukuri_contract::{
 
 use super::super::announce::TryEnd;
 use super::super::lookup::Lookup;
-use super::super::patience::SETTLE;
-use super::super::{DhtState, Effect, Entropy, FILLED, Now, QueryId, Ticket};
+use super::super::{DhtState, Effect, Entropy, Now, QueryId, Ticket};
 use super::{Core, NOTHING, Topic};
 
 /// So far into an epoch, half of its entries must be there.
 const HALF_AN_EPOCH_MS: u64 = EPOCH_SECONDS * 1000 / 2;
 
-fn is_filled(dht: DhtState) -> bool {
-    matches!(dht, DhtState::Up { routing_table } if routing_table >= FILLED)
-}
-
 impl Core {
     pub(super) fn start_due_lookups(&mut self, now: Now) {
-        if !self.dht_is_up() {
+        if !self.rendezvous_is_up() {
             return;
         }
         let due = |topic: &Topic| topic.next_lookup.is_some_and(|at| at <= now.mono);
@@ -40,7 +34,7 @@ impl Core {
     /// Starts a look-up in every epoch that is read now. One that runs already is not repeated:
     /// the DHT node would start nothing new either. What can't start yet stays due.
     pub(super) fn look(&mut self, id: TopicId, ticket: Option<Ticket>, now: Now) {
-        let dht = self.dht;
+        let dht = self.rendezvous();
         let Some(topic) = self.topics.get_mut(&id) else {
             self.answer_lookup(ticket.into_iter().collect(), NOTHING);
             return;
@@ -120,6 +114,7 @@ impl Core {
         let all_ended = !of_topic.any(Lookup::running);
         if let Some(topic) = self.topics.get_mut(&id) {
             topic.evidence.lookups += 1;
+            topic.board.flood.looked_up(stats.entries, now.mono);
             topic.announcer.hurry_first(now.mono);
             // With neighbors the own entry is there, and those of the whole epoch until now.
             let late = now.unix.0 % (2 * HALF_AN_EPOCH_MS) >= HALF_AN_EPOCH_MS;
@@ -138,9 +133,13 @@ impl Core {
         }
         let mut due = Vec::new();
         let mut retries = Vec::new();
+        let mut on_board = Vec::new();
+        let proven = self.hello_is_proven(now);
+        let sources = self.config.sources;
         for (id, topic) in &mut self.topics {
             if topic.announcer.is_due(now.mono) {
-                due.push(*id);
+                let board = topic.board.has_turn(topic.neighbors, proven, sources);
+                if board { &mut on_board } else { &mut due }.push(*id);
             }
             retries.extend(
                 topic
@@ -151,6 +150,9 @@ impl Core {
         }
         for id in due {
             self.announce(id, None, now, rng);
+        }
+        for id in on_board {
+            self.turn_of_board(id, now);
         }
         for (id, query) in retries {
             self.put(id, query, now, rng);
@@ -165,9 +167,10 @@ impl Core {
         now: Now,
         rng: &mut impl Entropy,
     ) {
+        let writes = self.writes_per_turn(now);
         let query = self.new_query();
         let crowd = self.entries_seen(id);
-        let dht = self.dht;
+        let dht = self.rendezvous();
         let Some(topic) = self.topics.get_mut(&id) else {
             return;
         };
@@ -181,7 +184,7 @@ impl Core {
             topic.announcer.plan_first(now.mono);
             return;
         }
-        let members = topic.swarm.crowd.budgeted(now.mono);
+        let members = topic.swarm.crowd.budgeted(writes, now.mono);
         let alone = topic.evidence.found == 0;
         let doubted = topic.announcer.end_doubt();
         if doubted && !alone && ticket.is_none() {
@@ -211,6 +214,9 @@ impl Core {
                 let doubt = reason == SkipReason::Crowded && alone && !outgrown;
                 if doubt {
                     topic.announcer.doubt(now.mono);
+                } else if outgrown {
+                    let me = self.me.endpoint;
+                    topic.announcer.plan_anew(me, members, now, &self.config);
                 } else if reason != SkipReason::NoDht {
                     topic
                         .announcer
@@ -243,6 +249,7 @@ impl Core {
         now: Now,
         rng: &mut impl Entropy,
     ) {
+        let writes = self.writes_per_turn(now);
         let config = &self.config;
         let ended = self.topics.iter_mut().find_map(|(id, topic)| {
             let end = topic
@@ -256,7 +263,7 @@ impl Core {
         let stored = result == AnnounceResult::Stored;
         topic.evidence.announced = stored;
         topic.evidence.announce_failed = !stored;
-        let members = topic.swarm.crowd.budgeted(now.mono);
+        let members = topic.swarm.crowd.budgeted(writes, now.mono);
         topic
             .announcer
             .plan_next(self.me.endpoint, members, now, config);
@@ -275,110 +282,10 @@ impl Core {
             took,
         };
         self.out.push(Effect::Emit(event));
+        self.turn_over(id, now);
         // Whoever announced at the same time is visible now.
         if stored {
             self.look(id, None, now);
-        }
-    }
-
-    // --- is the DHT heard at all? ---
-
-    /// When the DHT is to be probed for a topic: halfway to its verdict, then now and then while it
-    /// is alone.
-    pub(super) fn probe_due(&self, topic: &Topic) -> Option<Duration> {
-        let DhtState::Up { routing_table: 1.. } = self.dht else {
-            return None;
-        };
-        let first = topic.alone_since? + self.first_contact() / 2;
-        Some(first.max(self.replies.next_probe()))
-    }
-
-    pub(super) fn probe_dht(&mut self, now: Now) {
-        let mut due = self.topics.values().filter_map(|t| self.probe_due(t));
-        if due.any(|at| at <= now.mono) {
-            self.replies.probed(now.mono);
-            self.out.push(Effect::ProbeDht);
-        }
-    }
-
-    pub(super) fn dht_heard(&mut self, asked: u32, answered: u32, now: Now) {
-        self.replies.heard(asked, answered);
-        if self.replies.lost() && self.patience.may_change(now.mono) {
-            self.change_patience(now);
-        }
-    }
-
-    /// When to wait longer for replies, or not so long, because there are none. Nobody waits where
-    /// there is no topic.
-    pub(super) fn patience_due(&self) -> Option<Duration> {
-        let mut topics = self.topics.values();
-        let lonely = topics.any(|topic| topic.alone_since.is_some());
-        self.patience.due().filter(|_| lonely)
-    }
-
-    pub(super) fn lose_patience(&mut self, now: Now) {
-        if self.patience_due().is_some_and(|at| at <= now.mono) {
-            self.change_patience(now);
-        }
-    }
-
-    fn change_patience(&mut self, now: Now) {
-        let wait = match self.patience.change(now.mono) {
-            true => self.config.patient_timeout_ms,
-            false => self.config.request_timeout_ms,
-        };
-        self.replies.probe_at(now.mono + SETTLE);
-        let wait = Duration::from_millis(wait);
-        self.out.push(Effect::WaitForReplies(wait));
-        self.announce_again(now);
-    }
-
-    /// The DHT node is there, or not. Where there is none, nobody waits for it in vain.
-    pub(super) fn dht_changed(&mut self, state: DhtState, now: Now) {
-        let before = std::mem::replace(&mut self.dht, state);
-        let nodes = match state {
-            DhtState::Up { routing_table } => Some(routing_table),
-            _ => None,
-        };
-        self.patience.table(nodes, now.mono);
-        if matches!(state, DhtState::Up { .. } | DhtState::Starting) {
-            let is_empty = |dht| !matches!(dht, DhtState::Up { routing_table: 1.. });
-            if is_empty(before) && !is_empty(state) {
-                self.announce_again(now);
-            }
-            if is_filled(state) && !is_filled(before) {
-                self.look_with_a_filled_table(now);
-            }
-            return;
-        }
-        self.replies.forget();
-        let mut looking = Vec::new();
-        for topic in self.topics.values_mut() {
-            looking.append(&mut topic.lookup_tickets);
-            let announcing = std::mem::take(&mut topic.announcer.tickets);
-            let no_dht = Err(AnnounceError::Skipped(SkipReason::NoDht));
-            let answers = announcing
-                .into_iter()
-                .map(|t| Effect::AnswerAnnounce(t, no_dht.clone()));
-            self.out.extend(answers);
-        }
-        self.answer_lookup(looking, NOTHING);
-    }
-
-    /// What failed while no DHT node was known says nothing about those that are known now.
-    fn announce_again(&mut self, now: Now) {
-        for topic in self.topics.values_mut() {
-            topic.evidence.announce_failed = false;
-            topic.announcer.plan_again(now.mono);
-        }
-    }
-
-    /// A look-up with an empty table finds next to nothing: lonely topics look again.
-    fn look_with_a_filled_table(&mut self, now: Now) {
-        for topic in self.topics.values_mut() {
-            if topic.alone_since.is_some() && topic.next_lookup.is_some() {
-                topic.next_lookup = Some(now.mono);
-            }
         }
     }
 

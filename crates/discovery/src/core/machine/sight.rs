@@ -1,7 +1,7 @@
 //! Peers that come without the DHT: given by the user or by an earlier run, and sighted by other
 //! sources.
 
-use kukuri_contract::{EndpointAddr, Epoch, EpochKeys, HelloDrop, Source, TopicId};
+use kukuri_contract::{EndpointAddr, Epoch, HelloDrop, Source, TopicId};
 
 use super::super::given::Taken;
 use super::super::lookup::Lookup;
@@ -119,16 +119,6 @@ impl Core {
             for id in self.topics.keys().copied().collect::<Vec<_>>() {
                 self.ask_sighted(id, Some(instance), now);
             }
-        }
-    }
-
-    pub(super) fn put_keys(&mut self, id: TopicId, epoch: Epoch, keys: EpochKeys, now: Now) {
-        let Some(topic) = self.topics.get_mut(&id) else {
-            return;
-        };
-        topic.put_keys(epoch, keys);
-        if topic.neighbors == 0 {
-            self.ask_sighted(id, None, now);
         }
     }
 

@@ -78,8 +78,11 @@ impl World {
             endpoint: peer(n).id,
             hello: hello_address(n),
         };
+        // The board has tests of its own.
+        let mut config = Config::default();
+        config.sources.board = false;
         self.nodes.push(Node {
-            core: Core::new(Config::default(), me),
+            core: Core::new(config, me),
             n,
             secret,
             clock_offset_ms,

@@ -1,4 +1,4 @@
-//! Tests in a network of their own, whose firewall is theirs.
+//! Tests in a network namespace of their own.
 
 use std::process::Command;
 
@@ -7,10 +7,11 @@ const INSIDE: &str = "KUKURI_TEST_NAMESPACE";
 
 /// Whether this test goes on here: true in a network namespace that `setup` (shell commands) was
 /// run in. Outside, the test is run again in such a namespace, and must pass there; where that is
-/// impossible (no root, no Linux) it is skipped with a line that says so.
+/// impossible (no root, no Linux, a program of `setup` is missing) it is skipped with a line that
+/// says so.
 ///
 /// # Panics
-/// When it fails there.
+/// When the test does not pass inside.
 pub fn in_namespace(test: &str, setup: &str) -> bool {
     if std::env::var_os(INSIDE).is_some() {
         return true;
@@ -27,7 +28,7 @@ pub fn in_namespace(test: &str, setup: &str) -> bool {
     }
     let script = format!("{setup}\nexec \"$0\" --exact {test} --nocapture");
     let status = unshare(&script)
-        .arg(std::env::current_exe().expect("a test knows its program"))
+        .arg(std::env::current_exe().expect("a test knows its own file"))
         .env(INSIDE, "1")
         .status();
     let passed = status.is_ok_and(|status| status.success());

@@ -1,0 +1,114 @@
+//! Which event of discovery changes which series.
+
+use kukuri_contract::{DiscoveryEvent, DiscoveryPort, EndpointId, Reachability, TopicId};
+
+use super::super::series;
+use super::{Change, Recorder, count, lagged, observe, set};
+
+impl Recorder {
+    /// Changes that an event of discovery means.
+    pub fn discovery(&mut self, event: &DiscoveryEvent) -> Vec<Change> {
+        match event {
+            DiscoveryEvent::PeerFound { source, .. } => {
+                vec![count(&series::PEERS_FOUND, source.as_str(), 1)]
+            }
+            DiscoveryEvent::FirstEntry { after, .. } => {
+                vec![observe(&series::FIRST_RECORD, *after)]
+            }
+            DiscoveryEvent::LookupEnded { stats, .. } => vec![
+                count(&series::LOOKUPS, "", 1),
+                count(&series::LOOKUP_ENTRIES, "", stats.entries as u64),
+                observe(&series::LOOKUP, stats.took),
+            ],
+            DiscoveryEvent::AnnounceEnded { result, took, .. } => vec![
+                count(&series::ANNOUNCES, result.as_str(), 1),
+                observe(&series::DHT_PUT, *took),
+            ],
+            DiscoveryEvent::AnnounceSkipped { reason, .. } => {
+                vec![count(&series::SKIPS, reason.as_str(), 1)]
+            }
+            DiscoveryEvent::HelloSent => vec![count(&series::HELLOS_SENT, "", 1)],
+            DiscoveryEvent::HelloAnswered { after } => vec![
+                count(&series::HELLOS_ANSWERED, "", 1),
+                observe(&series::HELLO, *after),
+            ],
+            DiscoveryEvent::HelloServed => vec![count(&series::HELLOS_SERVED, "", 1)],
+            DiscoveryEvent::Dropped { reason } => {
+                vec![count(&series::DISCOVERY_DROPS, reason.as_str(), 1)]
+            }
+            DiscoveryEvent::BoardRead {
+                pages,
+                records,
+                took,
+                ..
+            } => vec![
+                observe(&series::BOARD_READ, *took),
+                count(&series::BOARD_PAGES, "", (*pages).into()),
+                count(&series::BOARD_RECORDS, "", (*records).into()),
+            ],
+            DiscoveryEvent::BoardWritten { result, took, .. } => vec![
+                count(&series::BOARD_WRITES, result.as_str(), 1),
+                observe(&series::BOARD_WRITE, *took),
+            ],
+            DiscoveryEvent::PageDropped { reason } => {
+                vec![count(&series::PAGE_DROPS, reason.as_str(), 1)]
+            }
+            DiscoveryEvent::DhtHealthChanged(health) => vec![
+                set(
+                    &series::ROUTING_TABLE,
+                    "",
+                    health.routing_table.unwrap_or(0) as f64,
+                ),
+                set(&series::DHT_SERVING, "", f64::from(u8::from(health.serves))),
+            ],
+            DiscoveryEvent::BeaconDue { .. } => vec![count(&series::BEACONS_SENT, "", 1)],
+            DiscoveryEvent::BeaconDropped { reason } => {
+                vec![count(&series::BEACON_DROPS, reason.as_str(), 1)]
+            }
+            DiscoveryEvent::PartFound { .. } => vec![count(&series::PARTS_FOUND, "", 1)],
+            DiscoveryEvent::SwarmChanged {
+                topic,
+                root,
+                members,
+            } => self.swarm_changed(*topic, *root, *members),
+            DiscoveryEvent::ReachabilityChanged(now) => {
+                let one = |state: Reachability| {
+                    let is = f64::from(u8::from(state == *now));
+                    set(&series::HELLO_PORT, state.as_str(), is)
+                };
+                Reachability::ALL.map(one).to_vec()
+            }
+            DiscoveryEvent::PortMapped(address) => {
+                let mapped = f64::from(u8::from(address.is_some()));
+                vec![set(&series::PORT_MAPPED, "", mapped)]
+            }
+            DiscoveryEvent::PortMappingFailed => {
+                vec![count(&series::PORT_MAPPINGS_FAILED, "", 1)]
+            }
+            // The node says it with what was before.
+            DiscoveryEvent::VerdictChanged { .. } => Vec::new(),
+            DiscoveryEvent::Lagged(missed) => lagged(DiscoveryPort::SERVICE, *missed),
+            _ => Vec::new(),
+        }
+    }
+
+    fn swarm_changed(
+        &mut self,
+        topic: TopicId,
+        root: Option<EndpointId>,
+        members: u64,
+    ) -> Vec<Change> {
+        let before = self.swarms.insert(topic, (root, members));
+        let before = before.and_then(|(root, _)| root);
+        let mut changes = vec![self.say_members()];
+        if before.is_some() && root.is_some() && before != root {
+            changes.push(count(&series::ROOT_CHANGES, "", 1));
+        }
+        changes
+    }
+
+    pub(super) fn say_members(&self) -> Change {
+        let largest = self.swarms.values().map(|(_, members)| *members).max();
+        set(&series::MEMBERS, "", largest.unwrap_or(0) as f64)
+    }
+}
