@@ -3,10 +3,12 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use serde::Serialize;
+
 use super::network::NodeId;
 
 /// Counts of one minute of simulated time, over all nodes.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Minute {
     /// Logical writes to the DHT: announcements that have ended, retries not counted, and pages of
     /// the board.

@@ -20,6 +20,8 @@ pub struct Report {
     pub runs: u64,
     /// One after the other.
     pub figures: Vec<Figure>,
+    /// Counts of each minute of the first run; not in the table.
+    pub minutes: Vec<Minute>,
 }
 
 /// A figure, and which bound it must keep.
@@ -78,6 +80,7 @@ impl Report {
             seed,
             runs: runs.len() as u64,
             figures: list.figures,
+            minutes: runs.first().map_or(Vec::new(), |run| run.minutes.clone()),
         }
     }
 
