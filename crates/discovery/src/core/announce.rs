@@ -110,7 +110,7 @@ impl Announcer {
     pub fn plan_next(&mut self, me: EndpointId, members: u64, now: Now, config: &Config) {
         let interval_s = interval_s(members, config);
         self.planned_in = interval_s;
-        let wait = wait_for_place(me, interval_s * 1000, now.unix);
+        let wait = wait_for_place(me, interval_s * 1000, interval_s * 500, now.unix);
         let mut wait = Duration::from_millis(wait);
         if let Some(doublings) = self.failed.checked_sub(1) {
             wait = wait.min(FAILED_PAUSE.saturating_mul(2u32.saturating_pow(doublings)));
@@ -119,6 +119,15 @@ impl Announcer {
             wait = Duration::ZERO;
         }
         self.due = Some(now.mono + wait);
+    }
+
+    /// Plans the next one anew, where its place was one of a shorter interval: at the own place in the
+    /// longer one, however soon that is. If all waited for half of it first, nobody would be announced
+    /// meanwhile.
+    pub fn plan_anew(&mut self, me: EndpointId, members: u64, now: Now, config: &Config) {
+        self.planned_in = interval_s(members, config);
+        let wait = wait_for_place(me, self.planned_in * 1000, 0, now.unix);
+        self.due = Some(now.mono + Duration::from_millis(wait));
     }
 
     /// Whether the topic has grown so much since the next one was planned that it must be planned
@@ -243,13 +252,12 @@ fn interval_s(members: u64, config: &Config) -> u64 {
         .max(1)
 }
 
-/// Milliseconds until the own place in the interval, at least half an interval away.
-fn wait_for_place(me: EndpointId, interval_ms: u64, now: UnixMillis) -> u64 {
+/// Milliseconds until the own place in the interval, at least so many away.
+fn wait_for_place(me: EndpointId, interval_ms: u64, at_least: u64, now: UnixMillis) -> u64 {
     let place = place(me, Epoch::at(now), interval_ms);
-    let earliest = now.0 + interval_ms / 2;
-    let into_interval = earliest % interval_ms;
+    let into_interval = (now.0 + at_least) % interval_ms;
     let further = (place + interval_ms - into_interval) % interval_ms;
-    interval_ms / 2 + further
+    at_least + further
 }
 
 /// The own place within an interval: H(endpoint id, epoch).

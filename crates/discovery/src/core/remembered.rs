@@ -6,7 +6,7 @@
 //! answers and is in the same part of the swarm, it is not lost: HyParView changes neighbors all the
 //! time.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddrV4;
 use std::time::Duration;
 
@@ -33,7 +33,7 @@ const PACE: Duration = Duration::from_millis(500);
 /// The members of one topic that are remembered.
 #[derive(Debug, Default)]
 pub struct Remembered {
-    members: HashMap<EndpointId, Member>,
+    members: BTreeMap<EndpointId, Member>,
     neighbors: BTreeSet<EndpointId>,
     next_ask: Duration,
 }
@@ -175,7 +175,7 @@ impl Member {
 }
 
 fn lose(
-    members: &mut HashMap<EndpointId, Member>,
+    members: &mut BTreeMap<EndpointId, Member>,
     member: EndpointId,
     by_all: bool,
     now: Duration,

@@ -62,7 +62,8 @@ pub struct Topic {
     pub swarm: Swarm,
     keys: BTreeMap<Epoch, EpochKeys>,
     keys_asked: BTreeSet<Epoch>,
-    members: HashMap<EndpointId, Record>,
+    /// In order: which of two equally fresh ones comes first must not be chance.
+    members: BTreeMap<EndpointId, Record>,
     told: HashMap<(EndpointId, Source), Duration>,
     backoff: Backoff,
 }
@@ -88,7 +89,7 @@ impl Topic {
             swarm: Swarm::new(id, me, now),
             keys: BTreeMap::new(),
             keys_asked: BTreeSet::new(),
-            members: HashMap::new(),
+            members: BTreeMap::new(),
             told: HashMap::new(),
             backoff: Backoff::default(),
         }
@@ -215,7 +216,7 @@ impl Topic {
             .values()
             .filter(|r| r.peer.id != asker && r.is_fresh(now))
             .collect();
-        fresh.sort_unstable_by_key(|r| std::cmp::Reverse(r.issued_at));
+        fresh.sort_by_key(|r| std::cmp::Reverse(r.issued_at));
         fresh.into_iter().map(|r| r.bytes.clone()).collect()
     }
 

@@ -103,7 +103,7 @@ fn a_crowd_is_doubted_once_and_not_hurried() {
 fn members_spread_over_the_interval() {
     let interval = 300_000;
     let waits: Vec<_> = (0..100)
-        .map(|n| wait_for_place(EndpointId::from_bytes([n; 32]), interval, NOW))
+        .map(|n| wait_for_place(EndpointId::from_bytes([n; 32]), interval, interval / 2, NOW))
         .collect();
     assert!(
         waits
@@ -133,6 +133,9 @@ fn a_place_in_a_much_shorter_interval_is_given_up() {
     announcer.plan_next(EndpointId::from_bytes([1; 32]), 50, now, &config);
     assert!(!announcer.is_outgrown(100, &config));
     assert!(announcer.is_outgrown(101, &config));
+    announcer.plan_anew(EndpointId::from_bytes([1; 32]), 1000, now, &config);
+    assert!(!announcer.is_outgrown(1000, &config));
+    assert!(announcer.next_wake() < Some(Duration::from_secs(6000)));
 }
 
 #[test]

@@ -214,6 +214,9 @@ impl Core {
                 let doubt = reason == SkipReason::Crowded && alone && !outgrown;
                 if doubt {
                     topic.announcer.doubt(now.mono);
+                } else if outgrown {
+                    let me = self.me.endpoint;
+                    topic.announcer.plan_anew(me, members, now, &self.config);
                 } else if reason != SkipReason::NoDht {
                     topic
                         .announcer

@@ -49,7 +49,10 @@ impl Core {
         let (me, config) = (self.me.endpoint, &self.config);
         let members = topic.swarm.crowd.budgeted(writes, now.mono);
         let outgrown = topic.announcer.is_outgrown(members, config);
-        topic.announcer.plan_next(me, members, now, config);
+        match outgrown {
+            true => topic.announcer.plan_anew(me, members, now, config),
+            false => topic.announcer.plan_next(me, members, now, config),
+        }
         if outgrown {
             let reason = SkipReason::Crowded;
             let event = DiscoveryEvent::AnnounceSkipped { topic: id, reason };

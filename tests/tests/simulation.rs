@@ -1,0 +1,130 @@
+//! The scenarios of `tests/scenarios/` that are small enough for every change, on a virtual clock.
+//!
+//! `cargo run --release -p kukuri-tests --bin simulate -- tests/scenarios/*.toml` runs all of them.
+
+#![allow(clippy::unwrap_used, reason = "a test panics where it fails")]
+
+use std::fs;
+use std::path::Path;
+
+use kukuri_tests::simulation::{self, Report, Scenario};
+
+/// All scenarios with the stems of their files.
+fn scenarios() -> Vec<(String, Scenario)> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios");
+    let files = fs::read_dir(folder)
+        .unwrap()
+        .map(|file| file.unwrap().path());
+    let mut files: Vec<_> = files
+        .filter(|path| path.extension().is_some_and(|ext| ext == "toml"))
+        .collect();
+    files.sort();
+    assert!(!files.is_empty(), "no scenarios");
+    let read = |path: &Path| {
+        let stem = path.file_stem().unwrap().to_str().unwrap().to_owned();
+        let text = fs::read_to_string(path).unwrap();
+        let scenario = Scenario::parse(&text);
+        (
+            stem,
+            scenario.unwrap_or_else(|e| panic!("{}: {e}", path.display())),
+        )
+    };
+    files.iter().map(|path| read(path)).collect()
+}
+
+fn simulate(name: &str) -> Report {
+    let found = scenarios().into_iter().find(|(stem, _)| stem == name);
+    let (_, scenario) = found.unwrap_or_else(|| panic!("no scenario {name:?}"));
+    simulation::run(&scenario, scenario.seed, |_, _, _| {})
+}
+
+fn holds(name: &str) {
+    let report = simulate(name);
+    // The table names the seeds: `simulate --seed` gives the same again.
+    println!("{}", report.table());
+    assert!(report.kept(), "a bound of {name} is broken");
+}
+
+/// A test for each small scenario.
+macro_rules! small {
+    ($($test:ident: $name:literal,)*) => {
+        const SMALL: &[&str] = &[$($name),*];
+        $(
+            #[test]
+            fn $test() {
+                holds($name);
+            }
+        )*
+    };
+}
+
+small! {
+    alone: "alone",
+    healthy: "healthy",
+    late: "late",
+    never_met: "never-met",
+    root_dies: "root-dies",
+    split_20: "split-20",
+    together_2: "together-2",
+    together_5: "together-5",
+    together_20: "together-20",
+    together_50: "together-50",
+}
+
+#[test]
+fn each_scenario_can_be_read_and_the_small_ones_are_tests() {
+    let mut small = Vec::new();
+    for (stem, scenario) in scenarios() {
+        assert_eq!(stem, scenario.name, "the name of the file");
+        if scenario.ci {
+            small.push(stem);
+        }
+    }
+    small.sort();
+    let mut tests = SMALL.to_vec();
+    tests.sort_unstable();
+    assert_eq!(small, tests, "scenarios with `ci = true` and tests here");
+}
+
+#[test]
+fn the_same_seed_gives_the_same_table_and_another_seed_another() {
+    let small = |seed| {
+        let text = "
+            name = 'same'
+            minutes = 4
+            runs = 2
+            nodes = { count = 12, over_s = 30, clock_off_s = 60, unreachable = 0.2 }
+            network = { loss = 0.2 }
+            dht = { loss = 0.1, liars = 0.1, poisoners = 0.1 }
+            churn = { every_s = 20, until = 3, graceful = 0.5 }
+            events = [
+                { at = 1, do = 'split', parts = 2 },
+                { at = 1.5, do = 'heal' },
+                { at = 2, do = 'flood', entries = 100, addresses = 3, every_s = 30 },
+            ]";
+        let scenario = Scenario::parse(text).unwrap();
+        let mut report = simulation::run(&scenario, seed, |_, _, _| {});
+        // The figures alone: the seed is in the report too.
+        report.seed = 0;
+        report
+    };
+    let first = small(5);
+    assert_eq!(first, small(5));
+    assert_ne!(first, small(6));
+}
+
+#[test]
+fn a_bound_that_is_broken_shows() {
+    let text = "name = 'strict'\nminutes = 0.2\n[nodes]\ncount = 2\n[bounds]\nfirst_p50_ms = 1\n";
+    let scenario = Scenario::parse(text).unwrap();
+    let report = simulation::run(&scenario, 1, |_, _, _| {});
+    assert!(!report.kept());
+    assert!(report.table().contains("BROKEN"), "{}", report.table());
+}
+
+#[test]
+fn what_can_not_be_measured_keeps_no_bound() {
+    let text = "name = 'alone'\nminutes = 0.2\n[nodes]\ncount = 1\n[bounds]\nfirst_p95_ms = 5000\n";
+    let scenario = Scenario::parse(text).unwrap();
+    assert!(!simulation::run(&scenario, 1, |_, _, _| {}).kept());
+}
