@@ -227,6 +227,8 @@ pub struct Bounds {
     pub burst_writes: Option<f64>,
     /// Most look-ups per node and minute in the steady state.
     pub lookups_per_node_minute: Option<f64>,
+    /// Most pages of the board that are read per node and minute in the steady state.
+    pub page_reads_per_node_minute: Option<f64>,
     /// Most hello packets per node and minute in the steady state.
     pub hellos_per_node_minute: Option<f64>,
     /// Least distinct nodes that were announced in an epoch of the steady state.
