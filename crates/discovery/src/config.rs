@@ -60,6 +60,10 @@ pub struct Config {
     /// Slots of the board that are read at once. 4: each brings some twenty replies of up to 1.8 kB
     /// within a few milliseconds, and the DHT socket's buffer holds not many more.
     pub board_reads_in_flight: usize,
+    /// Longest pause between two readings of the board by a lonely node, in milliseconds; the first is
+    /// `lookup_pause_min_ms`, and each is four times the one before. 300 s, the usual interval of
+    /// announcements: each reading is 24 queries.
+    pub board_pause_max_ms: u64,
 
     /// Hellos at once that wait for the reply to their first try. 16: enough to ask a whole small
     /// topic in one round trip.
@@ -114,6 +118,7 @@ impl Default for Config {
             reannounce_s: 300,
             reannounce_per_member_s: 6,
             board_reads_in_flight: 4,
+            board_pause_max_ms: 300_000,
             hello_in_flight: 16,
             hellos_per_lookup: 64,
             hellos_with_neighbors: 8,

@@ -19,9 +19,9 @@ pub struct Scenario {
     /// So many runs, each with the next seed; their figures are taken together.
     #[serde(default = "one")]
     pub runs: u64,
-    /// Small enough for every change: part of the test suite.
+    /// So many runs are part of the test suite; of a scenario that is too large for that, none.
     #[serde(default)]
-    pub ci: bool,
+    pub ci: u64,
     /// Simulated time of one run.
     pub minutes: f64,
     /// From this minute on the swarm is in its steady state: counts per minute are of the time

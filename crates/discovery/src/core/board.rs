@@ -97,7 +97,7 @@ impl Board {
     ) {
         if self.alone_since.is_some() && self.next_read.is_none() && self.round.is_none() {
             let pause = match pause {
-                true => self.backoff.next(rng, config),
+                true => self.backoff.next_reading(rng, config),
                 false => Duration::ZERO,
             };
             self.next_read = Some(now + pause);
@@ -169,7 +169,7 @@ impl Board {
     /// Plans the next round of a search.
     pub fn plan_read(&mut self, now: Duration, rng: &mut impl Entropy, config: &Config) {
         if self.alone_since.is_some() {
-            self.next_read = Some(now + self.backoff.next(rng, config));
+            self.next_read = Some(now + self.backoff.next_reading(rng, config));
         }
     }
 

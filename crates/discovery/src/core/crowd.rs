@@ -3,8 +3,8 @@
 //! Each endpoint has a rank, a hash. Only the members of the [`SAMPLE`] lowest ranks send beacons
 //! of their own accord, so there are few beacons at any size, and the highest rank of the sample
 //! tells the size: the lower it is, the more members there must be (the k minimum values of
-//! Bar-Yossef et al., "Counting distinct elements in a data stream", 2002). With no more members
-//! than that, it is exact.
+//! Bar-Yossef et al., "Counting distinct elements in a data stream", 2002). With fewer members than
+//! that, it is exact.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -99,7 +99,7 @@ impl Crowd {
         self.used = (wanted.clamp(before / factor, before * factor), now);
     }
 
-    /// Members, this node included; beyond [`SAMPLE`] an estimate.
+    /// Members, this node included; from [`SAMPLE`] on an estimate.
     pub fn members(&self) -> u64 {
         self.estimate().round() as u64
     }
@@ -140,7 +140,8 @@ impl Crowd {
 
     fn estimate(&self) -> f64 {
         let known = self.heard.len() + 1;
-        if known <= SAMPLE {
+        // A full sample says nothing of those beyond it, who are silent.
+        if known < SAMPLE {
             return known as f64;
         }
         // The highest of the lowest SAMPLE ranks, this node's among them if it is one.
@@ -152,7 +153,7 @@ impl Crowd {
 
     fn at_most(&self) -> f64 {
         let known = self.heard.len() + 1;
-        let margin = match known <= SAMPLE {
+        let margin = match known < SAMPLE {
             true => 0.0,
             false => MARGIN / ((SAMPLE - 2) as f64).sqrt(),
         };
@@ -186,7 +187,7 @@ mod tests {
 
     #[test]
     fn few_members_are_counted_and_many_estimated() {
-        for members in [1, 2, 20, 64] {
+        for members in [1, 2, 20, 63] {
             assert_eq!(crowd(1, members, S).members(), members);
         }
         for members in [100, 1000, 10_000] {
@@ -199,6 +200,20 @@ mod tests {
                 "{mean}"
             );
         }
+    }
+
+    #[test]
+    fn a_member_of_the_sample_knows_that_there_are_more() {
+        let mut ranks = ranks(1, 1000);
+        ranks.sort_unstable();
+        let mut crowd = Crowd::new(ranks[0], Duration::ZERO);
+        ranks[1..SAMPLE]
+            .iter()
+            .for_each(|rank| crowd.hear(*rank, S));
+        assert!(
+            (500..=2000).contains(&crowd.members()),
+            "the others are silent"
+        );
     }
 
     #[test]

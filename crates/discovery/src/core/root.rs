@@ -35,8 +35,8 @@ const YIELD: Duration = Duration::from_secs(10);
 /// the root and the other does not.
 const APART_MS: u64 = 20_000;
 /// A mark is compared once its root has been the same for so long: roots change everywhere within
-/// a second or two.
-const SETTLED: Duration = Duration::from_secs(5);
+/// a second or two, and a few times while a swarm forms.
+const SETTLED: Duration = Duration::from_secs(15);
 /// A root that was dropped is remembered for so long.
 const FORMER_FOR: Duration = Duration::from_secs(30 * 60);
 /// Most roots that are remembered. 16: more than follow each other in half an hour.
@@ -116,9 +116,9 @@ impl Roots {
         }
     }
 
-    /// Whether there are neighbors, for long enough to have heard the root.
-    pub fn settled_in(&self, now: Duration) -> bool {
-        self.joined.is_some_and(|joined| joined + LISTEN <= now)
+    /// Whether there is no neighbor.
+    pub fn is_alone(&self) -> bool {
+        self.joined.is_none()
     }
 
     /// Who is the root, if one is known.
@@ -291,12 +291,12 @@ impl Roots {
 
     /// Compares the mark that a member tells just now with the own one.
     pub fn compare(&self, mark: [u8; 16], now: Duration) -> Part {
-        if mark == NO_MARK {
-            return Part::Unmarked;
-        }
         let Some(root) = self.root.as_ref().filter(|r| r.since + SETTLED <= now) else {
             return Part::Unknown;
         };
+        if mark == NO_MARK {
+            return Part::Unmarked;
+        }
         let (rank, beat) = halves(mark);
         if rank == root.rank {
             return match beat.abs_diff(root.heartbeat.beat.0) <= APART_MS {

@@ -99,7 +99,7 @@ impl Swarm {
             Part::Other => self.heal.take(now),
             // It has lost everybody, or this node has.
             Part::Unmarked => lost && self.heal.take(now),
-            Part::Unknown => lost && self.roots.root().is_none() && self.heal.take(now),
+            Part::Unknown => lost && self.roots.is_alone() && self.heal.take(now),
         }
     }
 
@@ -177,7 +177,7 @@ mod tests {
                 told.push(second);
             }
         }
-        assert_eq!(told, [6, 8, 12, 20, 36, 68, 128, 188]);
+        assert_eq!(told, [16, 18, 22, 30, 46, 78, 138, 198]);
     }
 
     #[test]
@@ -187,7 +187,7 @@ mod tests {
         here.remembered.heard(peer(2).id, hello, true, S);
         here.set_neighbors(&[peer(5).id], 7 * S);
         assert!(here.remembered.is_lost(peer(2).id));
-        assert!(!here.compare(peer(2).id, there.roots.mark(), 8 * S));
+        assert!(!here.compare(peer(2).id, there.roots.mark(), 20 * S));
         assert!(!here.remembered.is_lost(peer(2).id));
     }
 
@@ -197,7 +197,8 @@ mod tests {
         let hello = "127.0.0.1:4000".parse().unwrap();
         here.remembered.heard(peer(2).id, hello, true, S);
         here.set_neighbors(&[peer(5).id], 7 * S);
-        assert!(here.compare(peer(2).id, NO_MARK, 8 * S));
+        assert!(!here.compare(peer(2).id, NO_MARK, 8 * S), "the swarm forms");
+        assert!(here.compare(peer(2).id, NO_MARK, 20 * S));
         assert!(!here.compare(peer(6).id, NO_MARK, 100 * S));
     }
 

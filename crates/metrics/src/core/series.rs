@@ -216,7 +216,7 @@ all_series! {
     PAGE_DROPS = "kukuri_discovery_page_drops_total", Counter, &[REASON_OF_PAGE_DROP],
         "Pages of the board, and records on them, that were not used.";
     MEMBERS = "kukuri_swarm_members", Gauge, &[],
-        "Members of the largest swarm that this node is in, itself included; beyond 64 an estimate.";
+        "Members of the largest swarm that this node is in, itself included; from 64 on an estimate.";
     ROOT_CHANGES = "kukuri_swarm_root_changes_total", Counter, &[],
         "Times that another member became the root of a swarm.";
     BEACONS_SENT = "kukuri_swarm_beacons_sent_total", Counter, &[],
