@@ -15,8 +15,10 @@ pub struct Minute {
     pub writes: u64,
     /// Tries of them, retries included.
     pub tries: u64,
-    /// Look-ups in one epoch each, and pages that were read.
+    /// Look-ups in one epoch each.
     pub lookups: u64,
+    /// Pages of the board that were read.
+    pub page_reads: u64,
     /// Announcements that were skipped because of the budget.
     pub skipped_budget: u64,
     /// Announcements that were skipped in a crowd.

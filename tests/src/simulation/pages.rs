@@ -46,7 +46,7 @@ fn target(at: &PageAt) -> InfoHash {
 impl World {
     pub(super) fn read_page(&mut self, id: NodeId, query: QueryId, at: &PageAt) {
         let now = self.queue.now();
-        self.tally.at(now).lookups += 1;
+        self.tally.at(now).page_reads += 1;
         let target = target(at);
         let Some((asks, took)) = self.query(id, target) else {
             return;

@@ -264,6 +264,9 @@ impl List<'_> {
         let lookups = per_node(|m| m.lookups);
         let name = "look-ups per node and minute";
         self.add(name, lookups, most(bounds.lookups_per_node_minute));
+        let reads = per_node(|m| m.page_reads);
+        let name = "pages read per node and minute";
+        self.add(name, reads, most(bounds.page_reads_per_node_minute));
         let hellos = per_node(|m| m.hellos);
         let name = "hello packets per node and minute";
         self.add(name, hellos, most(bounds.hellos_per_node_minute));

@@ -19,9 +19,9 @@ pub struct Scenario {
     /// So many runs, each with the next seed; their figures are taken together.
     #[serde(default = "one")]
     pub runs: u64,
-    /// Small enough for every change: part of the test suite.
+    /// So many runs are part of the test suite; of a scenario that is too large for that, none.
     #[serde(default)]
-    pub ci: bool,
+    pub ci: u64,
     /// Simulated time of one run.
     pub minutes: f64,
     /// From this minute on the swarm is in its steady state: counts per minute are of the time
@@ -227,6 +227,8 @@ pub struct Bounds {
     pub burst_writes: Option<f64>,
     /// Most look-ups per node and minute in the steady state.
     pub lookups_per_node_minute: Option<f64>,
+    /// Most pages of the board that are read per node and minute in the steady state.
+    pub page_reads_per_node_minute: Option<f64>,
     /// Most hello packets per node and minute in the steady state.
     pub hellos_per_node_minute: Option<f64>,
     /// Least distinct nodes that were announced in an epoch of the steady state.
