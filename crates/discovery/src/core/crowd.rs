@@ -116,7 +116,7 @@ impl Crowd {
     }
 
     /// A look-up has ended that must have seen the entries of half an epoch: those of at least
-    /// thirty members, where there are more than [`FREE`]. If hardly any are there, the topic is
+    /// thirty members, where there are more than fifty. If hardly any are there, the topic is
     /// being silenced by beacons of members that do not exist.
     pub fn saw_entries(&mut self, entries: usize, now: Duration) {
         if entries < FEW_ENTRIES {

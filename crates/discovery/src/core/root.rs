@@ -1,7 +1,7 @@
 //! The root of a swarm, whose heartbeats are its mark: the parts of a split swarm have different
 //! ones.
 //!
-//! The root is the member of the lowest [`rank`](super::crowd::rank) among those that are heard of:
+//! The root is the member of the lowest [`rank`] among those that are heard of:
 //! it broadcasts a heartbeat every [`BEAT`]. Who has neighbors and hears none for a while becomes
 //! the root, the lower its rank the sooner; who hears a lower one gives way. A root that is silent
 //! is dropped, so after a split the part without it gets another. (The lowest rank *ever* known
