@@ -92,8 +92,7 @@ fn the_same_seed_gives_the_same_table_and_another_seed_another() {
     let small = |seed| {
         let text = "
             name = 'same'
-            minutes = 2
-            runs = 2
+            minutes = 1.5
             nodes = { count = 8, over_s = 20, clock_off_s = 60, unreachable = 0.2 }
             network = { loss = 0.2 }
             dht = { loss = 0.1, liars = 0.1, poisoners = 0.02 }
