@@ -149,16 +149,21 @@ impl Seen {
         others
     }
 
+    /// Whether one page holds the own record and all others.
+    pub fn has_room(&self, own: &Record, now: UnixMillis) -> bool {
+        fit_with(own, self.others(own.peer.id, now).into_iter())
+    }
+
     /// Whether the others' records that are fresher than the own one fill the page.
     pub fn is_full(&self, own: &Record, now: UnixMillis) -> bool {
         let others = self.others(own.peer.id, now).into_iter();
-        let fresher = others.filter(|r| r.issued_at > own.issued_at);
-        let records: Vec<_> = fresher
-            .map(|r| &r.bytes[..])
-            .chain([&own.bytes[..]])
-            .collect();
-        fitting(records.iter().copied()) < records.len()
+        !fit_with(own, others.filter(|r| r.issued_at > own.issued_at))
     }
+}
+
+fn fit_with<'a>(own: &'a Record, others: impl Iterator<Item = &'a Record>) -> bool {
+    let records: Vec<_> = others.chain([own]).map(|r| &r.bytes[..]).collect();
+    fitting(records.iter().copied()) == records.len()
 }
 
 fn millis(now: UnixMillis) -> i64 {

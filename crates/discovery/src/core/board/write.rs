@@ -1,4 +1,4 @@
-//! One write of the own slot: read, put, read back, and again if need be.
+//! One write of an own slot: read, put, read back, and again if need be.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -15,6 +15,8 @@ use super::seen::Seen;
 pub struct Writing {
     /// The page that is written.
     pub at: Place,
+    /// To go to if that one is full.
+    second: Option<Place>,
     started: Duration,
     failures: u32,
     step: Step,
@@ -103,10 +105,11 @@ pub struct Pen<'a> {
 }
 
 impl Writing {
-    /// Begins after this pause.
-    pub fn new(at: Place, now: Duration, pause: Duration) -> Self {
+    /// Begins after this pause. If there is no room in the first place, it goes to the second.
+    pub fn new([at, second]: [Place; 2], now: Duration, pause: Duration) -> Self {
         Self {
             at,
+            second: Some(second),
             started: now,
             failures: 0,
             step: Step::Pause(now + pause),
@@ -139,12 +142,15 @@ impl Writing {
         };
         if seen.is_hostile(pen.now.unix) {
             return match self.at.next_level() {
-                Some(at) => {
-                    self.at = at;
-                    self.read(pen.query)
-                }
+                Some(at) => self.go_to(at, pen.query),
                 None => self.over(BoardResult::Hostile, pen.now.mono),
             };
+        }
+        if !back
+            && !seen.has_room(pen.own, pen.now.unix)
+            && let Some(second) = self.second.take()
+        {
+            return self.go_to(second, pen.query);
         }
         match back {
             true => self.judge(seen, pen),
@@ -172,12 +178,18 @@ impl Writing {
         Next::Put { at, page, seq, cas }
     }
 
+    fn go_to(&mut self, at: Place, query: QueryId) -> Next {
+        self.at = at;
+        self.read(query)
+    }
+
     fn read(&mut self, query: QueryId) -> Next {
         self.step = Step::Read(query);
         Next::Read(self.at)
     }
 
-    /// The own record first, then the freshest of all others that were seen on any storing node.
+    /// The own record first, then the freshest of all others that were seen on any storing node: it
+    /// takes the place of the oldest, if the second slot has no room either.
     fn put(&mut self, seen: &Seen, pen: Pen<'_>) -> Next {
         let others = seen.others(pen.own.peer.id, pen.now.unix).into_iter();
         let records = [pen.own].into_iter().chain(others);
@@ -205,7 +217,10 @@ impl Writing {
             return self.over(BoardResult::Stored, now);
         }
         if mine == 0 && seen.is_full(pen.own, pen.now.unix) {
-            return self.over(BoardResult::Full, now);
+            return match self.second.take() {
+                Some(second) => self.go_to(second, pen.query),
+                None => self.over(BoardResult::Full, now),
+            };
         }
         if self.failures < pen.retries {
             self.failures += 1;

@@ -233,9 +233,10 @@ impl Core {
         }
         match topic.announcer.charge(now.mono, &self.config) {
             Ok(()) => {
-                let slot = page::slot_of(self.me.endpoint, epoch);
+                let slots = page::slots_of(self.me.endpoint, epoch);
                 let pause = self.jitter(rng);
-                let writing = Writing::new(place(id, epoch, slot), now.mono, pause);
+                let places = slots.map(|slot| place(id, epoch, slot));
+                let writing = Writing::new(places, now.mono, pause);
                 if let Some(topic) = self.topics.get_mut(&id) {
                     topic.board.writing = Some(writing);
                 }

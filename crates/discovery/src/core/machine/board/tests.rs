@@ -103,23 +103,43 @@ fn storing_nodes_without_cas_cost_few() {
     }
 }
 
-/// A full page holds the freshest, and the rest do not fight for a place.
-#[test]
-fn a_full_slot_is_left_alone() {
+/// These write one after the other. Says whom a fresh reader finds, and how many pages were put.
+fn one_after_the_other(writers: impl Iterator<Item = u8>) -> (usize, usize) {
     let mut world = World::new(1, Rules::Strict);
-    let epoch = Epoch::at(NOW);
-    let of_slot = (1..=255).filter(|n| page::slot_of(peer(*n).id, epoch) == 0);
-    let nodes: Vec<_> = of_slot.take(12).map(|n| world.add(n)).collect();
-    for at in &nodes {
-        world.join(*at);
+    for n in writers {
+        let at = world.add(n);
+        world.join(at);
         world.run_until(world.now + 3 * S);
     }
-    let puts: usize = world.nodes.iter().map(|node| node.puts.len()).sum();
-    assert!(puts <= 2 * nodes.len(), "{puts}");
+    let puts = world.nodes.iter().map(|node| node.puts.len()).sum();
     let reader = world.add(200);
     world.join(reader);
     world.run_until(world.now + 2 * S);
-    assert_eq!(world.nodes[reader].found().len(), 7);
+    (world.nodes[reader].found().len(), puts)
+}
+
+/// A page holds seven: whoever meets a full one goes to its second slot, and nobody is replaced.
+#[test]
+fn a_full_slot_is_gone_around() {
+    let first = |n: &u8| page::slots_of(peer(*n).id, Epoch::at(NOW))[0];
+    let same = (1..=199).filter(|n| first(n) == 0).take(16);
+    let (found, puts) = one_after_the_other(same);
+    assert_eq!(found, 16);
+    assert!(puts <= 2 * 16, "{puts}");
+}
+
+/// Full pages hold the freshest, and the rest do not fight for a place.
+#[test]
+fn two_full_slots_are_left_alone() {
+    let slots = |n: &u8| page::slots_of(peer(*n).id, Epoch::at(NOW));
+    let in_four: Vec<_> = (1..=199)
+        .filter(|n| slots(n).iter().all(|s| *s < 4))
+        .collect();
+    let (writers, room) = (in_four.len(), 4 * 7);
+    assert!(writers > room, "{writers}");
+    let (found, puts) = one_after_the_other(in_four.into_iter());
+    assert!((room - 2..=room).contains(&found), "{found}");
+    assert!(puts <= 2 * writers, "{puts}");
 }
 
 #[test]
