@@ -10,9 +10,8 @@ use tempfile::TempDir;
 use crate::network::{DHT_PORT, Side};
 use crate::{Dht, Process, http_get, series};
 
-/// Longest wait for a swarm to change. Generous: it costs its time only when the test fails. Posts of
-/// the other side of a split spread by gap repair, hop by hop, which takes minutes.
-const DEADLINE: Duration = Duration::from_secs(300);
+/// Longest wait for a swarm to change. Generous: it costs its time only when the test fails.
+const DEADLINE: Duration = Duration::from_secs(180);
 /// How often all events are read.
 const READ_EVERY: Duration = Duration::from_millis(20);
 

@@ -86,6 +86,18 @@ pub struct Delivery {
     pub more: bool,
 }
 
+/// Whether somebody who has `theirs` has posts that are not among `ours`.
+pub fn is_lacking(ours: &[Holding], theirs: &[Holding]) -> bool {
+    theirs.iter().any(|theirs| {
+        let ours = ours.iter().find(|ours| ours.author == theirs.author);
+        let covers = |(first, last): &(u64, u64)| {
+            let mut ranges = ours.iter().flat_map(|ours| &ours.ranges);
+            ranges.any(|(from, to)| from <= first && last <= to)
+        };
+        !theirs.ranges.iter().all(covers)
+    })
+}
+
 /// The nonce of a question: its answer is bound to it.
 pub type Nonce = [u8; NONCE_BYTES];
 

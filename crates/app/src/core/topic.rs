@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use kukuri_contract::{
-    AuthorId, EndpointAddr, EndpointId, Epoch, KeyBytes, MAX_DIRECT_ADDRESSES, Source, Verdict,
+    AuthorId, EndpointAddr, EndpointId, Epoch, KeyBytes, MAX_DIRECT_ADDRESSES, RepairResult,
+    Source, Verdict,
 };
 
 use super::plan::RepairPlan;
@@ -130,6 +131,11 @@ impl TopicState {
             self.since = now;
         }
         true
+    }
+
+    /// A repair has ended; it brought so many posts.
+    pub fn repair_ended(&mut self, result: RepairResult, posts: u64, now: Duration) {
+        self.repairs.ended(result, posts, now, &self.neighbors);
     }
 
     /// Neighbors now.

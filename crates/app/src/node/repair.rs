@@ -13,7 +13,7 @@ use crate::compose::Ports;
 use crate::core::post;
 use crate::core::repair::{
     Between, Delivery, EPOCHS_ACCEPTED, FIRST_AUTHOR, LAST_AUTHOR, MAX_AUTHORS, MAX_BYTES,
-    MAX_POSTS, MAX_RANGES, RepairError, Summary, next_author,
+    MAX_POSTS, MAX_RANGES, RepairError, Summary, is_lacking, next_author,
 };
 
 /// Questions in one repair: as many as bring some ten thousand posts. The rest comes with the next.
@@ -21,6 +21,9 @@ const MAX_QUESTIONS: usize = 64;
 /// Neighbors' questions that are answered at once: those of four neighbors, two of each. Each holds
 /// up to a megabyte.
 const ANSWERING: usize = 8;
+/// Authors of a neighbor's question that are compared with what is here: four times as many as one
+/// question lists, since others may stand between them. The rest is compared in later questions.
+const MAX_COMPARED: usize = 4 * MAX_AUTHORS;
 
 impl NodeActor {
     // --- asking ---
@@ -57,7 +60,7 @@ impl NodeActor {
                 actor.emit(NodeEvent::RepairEnded { result, posts });
                 let now = actor.now();
                 if let Some(open) = actor.topics.get_mut(&topic) {
-                    open.state.repairs.ended(result, now);
+                    open.state.repair_ended(result, posts, now);
                 }
                 actor.repair_if_due(topic, ctx);
             });
@@ -92,8 +95,8 @@ impl NodeActor {
                 true => answer(&ports, between, &question, now).await,
                 false => Err(AnswerFailure::Busy),
             };
-            let (payload, posts) = match answer {
-                Ok((payload, posts)) => (Some(payload), Some(posts)),
+            let (payload, served) = match answer {
+                Ok((payload, served)) => (Some(payload), Some(served)),
                 Err(failure) => {
                     tracing::debug!(?topic, ?from, %failure, "neighbor's repair refused");
                     (None, None)
@@ -101,12 +104,18 @@ impl NodeActor {
             };
             // Nobody waits any more: fine.
             let sent = ports.gossip.answer(Answer { id, payload }).await;
-            posts.filter(|_| sent.is_ok())
+            served.filter(|_| sent.is_ok())
         };
-        let then = answered.into_actor(self).map(move |posts, actor, _| {
+        let then = answered.into_actor(self).map(move |served, actor, ctx| {
             actor.answering -= usize::from(room);
-            if let Some(posts) = posts {
-                actor.emit(NodeEvent::RepairServed { posts });
+            let Some(Served { posts, lacking }) = served else {
+                return;
+            };
+            actor.emit(NodeEvent::RepairServed { posts });
+            let now = actor.now();
+            if let (true, Some(open)) = (lacking, actor.topics.get_mut(&topic)) {
+                open.state.repairs.knows_more(from, now);
+                actor.repair_if_due(topic, ctx);
             }
         });
         ctx.spawn(then);
@@ -305,12 +314,20 @@ enum AnswerFailure {
     Service(String),
 }
 
+/// What came of a neighbor's question.
+struct Served {
+    /// Posts that it got.
+    posts: u64,
+    /// It has posts that are not here.
+    lacking: bool,
+}
+
 async fn answer(
     ports: &Ports,
     between: Between,
     question: &[u8],
     now: Epoch,
-) -> Result<(Bytes, u64), AnswerFailure> {
+) -> Result<(Bytes, Served), AnswerFailure> {
     let service = |error: &dyn std::fmt::Display| AnswerFailure::Service(error.to_string());
     let (epoch, asked) = Summary::peek(question, now)?;
     debug_assert!(epoch.0.abs_diff(now.0) <= EPOCHS_ACCEPTED);
@@ -319,6 +336,15 @@ async fn answer(
         .await
         .map_err(|e| service(&e))?;
     let Summary { from, to, have } = Summary::open(question, between, epoch, &key)?;
+    let limit = MAX_COMPARED;
+    let ours = ports.store.holdings(Holdings { topic, from, limit });
+    let ours = ours.await.map_err(|e| service(&e))?;
+    let compared = match ours.last() {
+        Some(last) if ours.len() >= limit => last.author,
+        _ => to,
+    };
+    let in_reach = have.iter().take_while(|theirs| theirs.author <= compared);
+    let lacking = is_lacking(&ours, &in_reach.cloned().collect::<Vec<_>>());
     let beyond = PostsBeyond {
         topic,
         from,
@@ -339,7 +365,7 @@ async fn answer(
     let posts = delivery.envelopes.len() as u64;
     let nonce = random_nonce().map_err(|e| service(&e))?;
     let payload = delivery.seal(between, (epoch, asked), &key, nonce);
-    Ok((payload, posts))
+    Ok((payload, Served { posts, lacking }))
 }
 
 async fn repair_key(

@@ -32,6 +32,34 @@ fn summary() -> Summary {
 }
 
 #[test]
+fn what_is_lacking_shows_in_any_range_of_any_author() {
+    let holding = |author, ranges: &[(u64, u64)]| Holding {
+        author: AuthorId::from_bytes([author; 32]),
+        ranges: ranges.to_vec(),
+    };
+    let ours = [holding(1, &[(1, 4), (7, 9)]), holding(2, &[(1, 1)])];
+    for theirs in [
+        &[][..],
+        &[holding(3, &[])],
+        &[holding(1, &[(2, 3), (7, 7), (9, 9)])],
+        &ours,
+    ] {
+        assert!(!is_lacking(&ours, theirs), "{theirs:?}");
+    }
+    for theirs in [
+        holding(1, &[(1, 5)]),
+        holding(1, &[(6, 6)]),
+        holding(2, &[(1, 1), (3, 3)]),
+        holding(3, &[(1, 1)]),
+    ] {
+        assert!(
+            is_lacking(&ours, std::slice::from_ref(&theirs)),
+            "{theirs:?}"
+        );
+    }
+}
+
+#[test]
 fn questions_and_answers_round_trip() {
     let question = summary().seal(between(), EPOCH, &key(), [6; 24]);
     let asked = Summary::peek(&question, EPOCH.offset(2)).unwrap();
