@@ -2,8 +2,9 @@
 //!
 //! [`Process`] runs the binary `kukuri` and lets a test wait for the events that it prints; a
 //! [`Swarm`](swarm::Swarm) is many of them, on both sides of a [`network`] that can be split.
-//! [`simulation`] runs thousands of nodes on a virtual clock instead.
+//! [`decoders`] are all that read bytes from others, to be fuzzed. [`simulation`] runs thousands of nodes on a virtual clock instead.
 
+pub mod decoders;
 pub mod network;
 pub mod simulation;
 pub mod swarm;
