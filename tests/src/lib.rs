@@ -2,7 +2,8 @@
 //!
 //! [`Process`] runs the binary `kukuri` and lets a test wait for the events that it prints; a
 //! [`Swarm`](swarm::Swarm) is many of them, on both sides of a [`network`] that can be split.
-//! [`decoders`] are all that read bytes from others, to be fuzzed. [`simulation`] runs thousands of nodes on a virtual clock instead.
+//! [`decoders`] are all that read bytes from others, to be fuzzed. [`simulation`] runs thousands of
+//! nodes on a virtual clock instead.
 
 pub mod decoders;
 pub mod network;

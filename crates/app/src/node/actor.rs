@@ -6,21 +6,22 @@
 //! now and then: `topics.rs` reconciles. `posts.rs` sends and receives posts, `repair.rs` repairs
 //! gaps, `swarm.rs` keeps swarms whole.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, WrapFuture};
-use bytes::Bytes;
 use kukuri_contract::{
-    BEACON, CallError, Dial, DialReason, DiscoveryEvent, DiscoveryPort, EndpointAddr, EndpointId,
+    CallError, Dial, DialReason, DiscoveryEvent, DiscoveryPort, EndpointAddr, EndpointId,
     GossipEvent, GossipPort, LocalAddresses, Never, NodeEvent, PostDrop, Probe, Remember,
     RememberContacts, Source, Stop, StoreEvent, StorePort, TopicId, TopicName, Verdict, WallClock,
 };
 use tokio::sync::broadcast;
 
+use super::posts::INBOX;
 use super::topic::TopicEvent;
 use super::wanted::Wanted;
 use crate::compose::{Ports, Wires};
+use crate::core::inbox::Inbox;
 use crate::core::topic::TopicState;
 
 /// Messages that wait for this actor; beyond, events are counted as missed.
@@ -41,7 +42,7 @@ pub struct NodeActor {
     /// Where others may dial this node.
     pub(super) address: Option<LocalAddresses>,
     pub(super) topics: BTreeMap<TopicId, OpenTopic>,
-    pub(super) inbox: VecDeque<(TopicId, Bytes)>,
+    pub(super) inbox: Inbox,
     pub(super) receiving: usize,
     /// Topics are going to be joined again soon.
     pub(super) resuming: bool,
@@ -69,7 +70,7 @@ impl NodeActor {
                 wanted,
                 address: None,
                 topics: BTreeMap::new(),
-                inbox: VecDeque::new(),
+                inbox: Inbox::new(INBOX),
                 receiving: 0,
                 resuming: false,
                 answering: 0,
@@ -333,10 +334,11 @@ impl Handler<GossipEvent> for NodeActor {
         match event {
             GossipEvent::NeighborUp { topic, peer, .. } => self.neighbor_up(topic, peer, ctx),
             GossipEvent::NeighborDown { topic, peer, .. } => self.neighbor_down(topic, peer, ctx),
-            GossipEvent::Received { topic, payload, .. } => match payload.first() {
-                Some(&BEACON) => self.hear_beacon(topic, payload, ctx),
-                _ => self.received(topic, payload, ctx),
-            },
+            GossipEvent::Received {
+                topic,
+                payload,
+                from,
+            } => self.received(topic, payload, from, ctx),
             GossipEvent::Asked {
                 topic,
                 from,

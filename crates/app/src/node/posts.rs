@@ -6,8 +6,8 @@
 use actix::{ActorFutureExt, AsyncContext, Context, Handler, ResponseActFuture, WrapFuture};
 use bytes::Bytes;
 use kukuri_contract::{
-    Broadcast, Epoch, KeyBytes, NodeEvent, Post, PostDrop, SavePost, Sign, SignRequest, TopicId,
-    TopicKeys, UnixMillis,
+    BEACON, Broadcast, EndpointId, Epoch, KeyBytes, NodeEvent, Post, PostDrop, SavePost, Sign,
+    SignRequest, TopicId, TopicKeys, UnixMillis,
 };
 
 use super::actor::NodeActor;
@@ -17,8 +17,9 @@ use crate::compose::Ports;
 use crate::core::post::{self, MAX_BODY_BYTES, Packet};
 use crate::error::PostError;
 
-/// Broadcasts that wait to be verified; beyond, they are dropped and counted.
-const INBOX: usize = 4096;
+/// Broadcasts that wait to be verified; beyond, one of the neighbor that has brought most is dropped and
+/// counted.
+pub(super) const INBOX: usize = 4096;
 /// Broadcasts that are verified and stored at once: fewer than the store's port admits, so that
 /// own posts always find room.
 const RECEIVING: usize = 128;
@@ -143,18 +144,25 @@ impl NodeActor {
 
     // --- in ---
 
-    pub(super) fn received(&mut self, topic: TopicId, payload: Bytes, ctx: &mut Context<Self>) {
-        if self.inbox.len() >= INBOX {
-            self.drop_post(PostDrop::Overload);
-            return;
+    pub(super) fn received(
+        &mut self,
+        topic: TopicId,
+        payload: Bytes,
+        from: EndpointId,
+        ctx: &mut Context<Self>,
+    ) {
+        if payload.first() == Some(&BEACON) {
+            return self.hear_beacon(topic, payload, ctx);
         }
-        self.inbox.push_back((topic, payload));
+        if self.inbox.put(from, topic, payload) {
+            self.drop_post(PostDrop::Overload);
+        }
         self.work_off_inbox(ctx);
     }
 
     fn work_off_inbox(&mut self, ctx: &mut Context<Self>) {
         while self.receiving < RECEIVING {
-            let Some((topic, payload)) = self.inbox.pop_front() else {
+            let Some((topic, payload)) = self.inbox.next() else {
                 return;
             };
             let (Some(ports), Some(open)) = (self.ports(), self.topics.get(&topic)) else {
