@@ -11,6 +11,7 @@ use std::fmt::Debug;
 use bytes::Bytes;
 use chacha20poly1305::aead::{Aead, KeyInit, Payload};
 use chacha20poly1305::{XChaCha20Poly1305, XNonce};
+use data_encoding::BASE32_NOPAD;
 use ed25519_dalek::{Signer, SigningKey};
 use hmac::{Hmac, Mac};
 use kukuri::core::post::{self, Packet};
@@ -26,11 +27,11 @@ use kukuri_discovery::core::record::Record;
 use kukuri_gossip::core::ask_wire;
 use kukuri_identity::core::derive::TopicKey;
 use kukuri_identity::core::keys::Keys;
-use kukuri_identity::{format_secret, parse_secret};
-use sha2::Sha256;
+use kukuri_identity::{format_invite, format_secret, parse_invite, parse_secret};
+use sha2::{Digest, Sha256};
 
 /// The decoders and their names, which are those of the fuzz targets.
-pub const ALL: [(&str, fn(&[u8])); 13] = [
+pub const ALL: [(&str, fn(&[u8])); 14] = [
     ("record", record),
     ("hello_request", hello_request),
     ("hello_reply", hello_reply),
@@ -43,6 +44,7 @@ pub const ALL: [(&str, fn(&[u8])); 13] = [
     ("ask", ask),
     ("stored_keys", stored_keys),
     ("topic_secret", topic_secret),
+    ("invite", invite),
     ("config", config),
 ];
 
@@ -310,6 +312,20 @@ fn topic_secret(bytes: &[u8]) {
     let _ = text.parse::<TopicName>();
     if let Ok(read) = parse_secret(&text) {
         let again = format_secret(&read);
+        assert_eq!(again.as_str(), text.trim().to_lowercase());
+    }
+}
+
+/// A text, or the content of one with the right check.
+fn invite(bytes: &[u8]) {
+    let text = sealed(bytes, |content| {
+        let check = Sha256::digest([b"kukuri/1 invite text\0", content].concat());
+        let letters = BASE32_NOPAD.encode(&[content, &check[..4]].concat());
+        format!("kukuri-invite-1:{}", letters.to_lowercase()).into_bytes()
+    });
+    let text = String::from_utf8_lossy(&text);
+    if let Ok(read) = parse_invite(&text) {
+        let again = format_invite(&read);
         assert_eq!(again.as_str(), text.trim().to_lowercase());
     }
 }

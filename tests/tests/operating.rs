@@ -225,6 +225,77 @@ fn settings_come_from_file_environment_and_flags() {
     );
 }
 
+/// Whoever has the invite needs nothing else, not even a DHT.
+#[test]
+fn an_invite_leads_into_the_topic() {
+    let dir = TempDir::new().unwrap();
+    let path = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
+    Process::start(["topic", "new-secret", "--out", &path("secret")]).next("secret_written");
+    let alone = ["--no-dht", "--bind", "127.0.0.1:0", "--data-dir"];
+    let join = |data: &str, args: &[&str]| {
+        let args = [args, &alone[..], &[data]].concat();
+        Process::start(["join"].into_iter().chain(args))
+    };
+    let mut host = join(
+        &path("host"),
+        &["tea & more", "--secret-file", &path("secret")],
+    );
+    let started = host.next("started");
+    let peer = format!(
+        "{}@{}",
+        started["endpoint_id"].as_str().unwrap(),
+        started["bound"][0].as_str().unwrap()
+    );
+    let invite = ["topic", "invite", "tea & more", "--secret-file"];
+    let secret = path("secret");
+    let invite = invite.into_iter().chain([&secret[..], "--peer", &peer]);
+    let text = Process::start(invite).next("invite")["invite"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+
+    let accepted = path("accepted");
+    let mut accept = Process::start(["topic", "accept", "--out", &accepted]);
+    accept.say(&text);
+    let taken = accept.next("invite_accepted");
+    assert_eq!(taken["topic"], "tea & more");
+    let peers: Vec<_> = taken["peers"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|p| p.as_str().unwrap())
+        .collect();
+    assert_eq!(peers, [peer]);
+    let mut guest = join(
+        &path("guest"),
+        &["tea & more", "--secret-file", &accepted, "--peer", peers[0]],
+    );
+    guest.next("joined");
+    host.say("welcome");
+    assert_eq!(guest.post("welcome")["body"], "welcome");
+
+    // The second time there is a file in the way; without a file there is none to put the secret in.
+    for (args, expected) in [
+        (&["--out", &accepted][..], "exists already"),
+        (&[], "--out"),
+    ] {
+        let mut accept = Process::start(["topic", "accept"].iter().chain(args));
+        accept.say(&text);
+        assert!(!accept.ended().success());
+        let errors = accept.errors();
+        assert!(errors.contains(expected), "{errors}");
+        assert!(!errors.contains(&text[20..60]), "no part of the secret");
+    }
+    let mut accept = Process::start(["topic", "accept"]);
+    accept.say(&text[..text.len() - 3]);
+    assert!(!accept.ended().success());
+    assert!(
+        accept.errors().contains("check at its end"),
+        "{}",
+        accept.errors()
+    );
+}
+
 #[test]
 fn a_new_secret_is_one_line_that_can_be_read_back() {
     let secret = |()| {

@@ -57,7 +57,11 @@ pub use kukuri_contract::{
     AuthorId, Drill, EndpointAddr, EndpointId, Source, TopicId, TopicName, TopicSecret, Verdict,
 };
 pub use kukuri_discovery::LocalDht;
-pub use kukuri_identity::{StoreChoice, format_secret, generate_secret, parse_secret};
+pub use kukuri_identity::core::invite::MAX_PEERS as MAX_INVITE_PEERS;
+pub use kukuri_identity::{
+    Invite, InviteError, StoreChoice, format_invite, format_secret, generate_secret, parse_invite,
+    parse_secret,
+};
 pub use node::{
     JoinOptions, Node, NodeBuilder, NodeInfo, PostEvent, Topic, TopicEvent, TopicEvents, identity,
 };

@@ -18,6 +18,7 @@ mod store;
 
 pub use actor::{Deps, KeyringIdentity, Running};
 pub use config::{Config, StoreChoice};
+pub use core::invite::{Invite, InviteError, format_invite, parse_invite};
 pub use core::secret::{SecretError, format_secret, parse_secret};
 pub use error::{IdentityError, KeyStoreError};
 pub use random::generate_secret;

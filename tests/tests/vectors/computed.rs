@@ -12,7 +12,7 @@ use kukuri_identity::core::{derive::TopicKey, keys::Keys};
 use kukuri_identity::format_secret;
 use serde_json::{Value, json};
 
-use crate::{bad, beacons, hex, page, repair};
+use crate::{bad, beacons, hex, invites, page, repair};
 
 pub const EPOCH: Epoch = Epoch(2_966_667);
 /// The middle of [`EPOCH`].
@@ -45,6 +45,8 @@ pub fn file() -> Value {
         "slots": page::slots(),
         "pages": page::good(),
         "pages_bad": page::bad(),
+        "invites": invites::good(),
+        "invites_bad": invites::bad(),
         "links": links(),
     })
 }

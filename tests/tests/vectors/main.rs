@@ -14,6 +14,7 @@
 mod bad;
 mod beacons;
 mod computed;
+mod invites;
 mod page;
 mod repair;
 

@@ -1,6 +1,7 @@
 //! Commands and flags. Their docs are what `--help`, the man pages and the completions say.
 
 mod join;
+mod topic;
 
 use std::path::PathBuf;
 
@@ -9,6 +10,7 @@ use clap_complete::Shell;
 use kukuri::TopicName;
 
 pub use join::{JoinArgs, PeerArg};
+pub use topic::{AcceptArgs, InviteArgs, NewSecretArgs, TopicArgs, TopicCommand};
 
 use super::EXIT_GAVE_UP;
 use super::since::Since;
@@ -101,7 +103,7 @@ Examples:
   kukuri id                  of the node in the platform's data directory
   kukuri id --data-dir ./a   of another one")]
     Id(IdArgs),
-    /// Make the secrets of topics.
+    /// Make the secrets of topics, and invite others.
     #[command(after_help = "\
 Examples:
   kukuri topic new-secret --out tea.secret   into a file that only you can read
@@ -181,36 +183,6 @@ pub struct IdArgs {
     /// Where the identity is kept. Default: the platform's data directory.
     #[arg(long, value_name = "DIR")]
     pub data_dir: Option<PathBuf>,
-}
-
-/// Flags of `kukuri topic`.
-#[derive(Debug, Args)]
-pub struct TopicArgs {
-    /// What to do.
-    #[command(subcommand)]
-    pub command: TopicCommand,
-}
-
-/// What to do with topics.
-#[derive(Debug, Subcommand)]
-pub enum TopicCommand {
-    /// Make a new secret and print it. Whoever has it can find, read and write the topic.
-    #[command(after_help = "\
-Examples:
-  kukuri topic new-secret --out tea.secret   into a file that only you can read
-  kukuri topic new-secret                    to standard output
-
-Give the file to each member over a channel that you trust. Each of them joins with
-  kukuri join tea --secret-file tea.secret")]
-    NewSecret(NewSecretArgs),
-}
-
-/// Flags of `kukuri topic new-secret`.
-#[derive(Debug, Args)]
-pub struct NewSecretArgs {
-    /// Write it to this new file, which only its owner can read, instead of printing it.
-    #[arg(long, value_name = "FILE")]
-    pub out: Option<PathBuf>,
 }
 
 /// Flags of `kukuri config`.

@@ -26,6 +26,11 @@ pub fn lines() -> mpsc::Receiver<String> {
     rx
 }
 
+/// Reads one line; `None` at the end of the input.
+pub fn line() -> Option<String> {
+    next_line(&mut std::io::stdin().lock())
+}
+
 fn next_line(input: &mut impl BufRead) -> Option<String> {
     let mut line = Vec::new();
     let read = input.take(MAX_LINE).read_until(b'\n', &mut line);

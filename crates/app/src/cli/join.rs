@@ -62,7 +62,7 @@ pub async fn run(
 
 /// Why a peer can't be dialed.
 #[derive(Debug, thiserror::Error)]
-enum PeerError {
+pub(super) enum PeerError {
     #[error(
         "--peer {peer} names no host that can be found; check the name, or give its IP address"
     )]
@@ -75,8 +75,8 @@ enum PeerError {
 }
 
 /// Looks up the hosts of peers.
-async fn resolve(peers: &[PeerArg]) -> Result<Vec<EndpointAddr>, PeerError> {
-    let mut resolved = Vec::with_capacity(peers.len());
+pub(super) async fn resolve(peers: &[PeerArg]) -> Result<Vec<EndpointAddr>, PeerError> {
+    let mut resolved = Vec::<EndpointAddr>::with_capacity(peers.len());
     for peer in peers {
         let found = tokio::net::lookup_host(&peer.address).await;
         let found = found.map_err(|source| PeerError::NoSuchHost {
@@ -86,6 +86,12 @@ async fn resolve(peers: &[PeerArg]) -> Result<Vec<EndpointAddr>, PeerError> {
         let direct: Vec<_> = found.take(MAX_DIRECT_ADDRESSES).collect();
         if direct.is_empty() {
             return Err(PeerError::NoAddress { peer: peer.clone() });
+        }
+        // Named twice, it is one peer with more addresses.
+        if let Some(known) = resolved.iter_mut().find(|known| known.id == peer.id) {
+            known.direct.extend(direct);
+            known.direct.truncate(MAX_DIRECT_ADDRESSES);
+            continue;
         }
         resolved.push(EndpointAddr {
             id: peer.id,
@@ -301,8 +307,9 @@ mod tests {
         let found = resolve(&[peer("127.0.0.1:7"), peer("[::1]:8")])
             .await
             .unwrap();
-        assert_eq!(found[0].direct, ["127.0.0.1:7".parse().unwrap()]);
-        assert_eq!(found[1].direct, ["[::1]:8".parse().unwrap()]);
+        let both = ["127.0.0.1:7", "[::1]:8"].map(|address| address.parse().unwrap());
+        assert_eq!(found.len(), 1, "one peer with two addresses");
+        assert_eq!(found[0].direct, both);
         let error = resolve(&[peer("no-such-host.invalid:7")])
             .await
             .unwrap_err();

@@ -63,7 +63,7 @@ fn run(cli: Cli, output: &Output) -> Result<ExitCode, Failure> {
             Command::Join(args) => join::run(*args, config_file, output).await,
             Command::Posts(args) => posts::run(args, config_file, output).await,
             Command::Id(args) => id::run(args, config_file, output).await,
-            Command::Topic(args) => topic::run(args, output),
+            Command::Topic(args) => topic::run(args, output).await,
             Command::Config(args) => config::run(args, config_file, output),
             Command::Completions(args) => docs::completions(args, output),
             Command::Man(args) => docs::man(args, output),

@@ -1,6 +1,7 @@
 //! Keys and secrets as pure logic: no store, no clock, no randomness in here.
 
 pub mod derive;
+pub mod invite;
 pub mod keys;
 pub mod secret;
 pub mod topics;

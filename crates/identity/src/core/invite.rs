@@ -1,0 +1,343 @@
+//! The text form of an invite: all that somebody needs to take part in a topic, in one line.
+//!
+//! ```text
+//! kukuri-invite-1:<base32, lower case, no padding, of content | check 4>
+//! content = flags 1 | secret 32, if flags = 1 | length 1 | name
+//!           | n 1 | n x (endpoint 32 | k 1 | k x (family 1 (4 or 6) | IP 4 or 16 | port 2)
+//!                        | length 1 | relay URL)
+//! check   = the first 4 bytes of SHA-256("kukuri/1 invite text\0" || content)
+//! ```
+//!
+//! Integers are big endian. Whoever has the invite of a secret topic has its secret. The peers are a
+//! help for the first contact; each still has to prove itself.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use data_encoding::{BASE32_NOPAD, DecodeKind};
+use kukuri_contract::{
+    EndpointAddr, EndpointId, MAX_DIRECT_ADDRESSES, SECRET_BYTES, TopicName, TopicSecret,
+};
+use sha2::{Digest, Sha256};
+use zeroize::Zeroizing;
+
+/// Version of the text form.
+pub const VERSION: u8 = 1;
+/// Most peers in an invite: enough to meet one that is up, and short enough to be pasted.
+pub const MAX_PEERS: usize = 4;
+/// Longest relay URL of a peer in bytes.
+pub const MAX_RELAY_BYTES: usize = 128;
+/// Longest text that is read, in bytes: above the longest that can be written.
+pub const MAX_TEXT_BYTES: usize = 4096;
+
+const PREFIX: &str = "kukuri-invite-";
+const CHECK_BYTES: usize = 4;
+
+/// What an invite says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Invite {
+    /// Name of the topic.
+    pub topic: TopicName,
+    /// Its secret; a topic without one is public.
+    pub secret: Option<TopicSecret>,
+    /// Members to dial at once, at most [`MAX_PEERS`]; the DHT may know others.
+    pub peers: Vec<EndpointAddr>,
+}
+
+/// Why a text is no invite. Says nothing of the secret in it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum InviteError {
+    /// Nothing is there.
+    #[error("it is empty; a member makes an invite with `kukuri topic invite`")]
+    Empty,
+    /// It does not start like an invite.
+    #[error(
+        "it does not start with `{PREFIX}{VERSION}:`; a member makes an invite with `kukuri topic invite`"
+    )]
+    NoInvite,
+    /// A version that this program does not know.
+    #[error("its version {0:?} is unknown, this program knows {VERSION}; update kukuri")]
+    Version(String),
+    /// Longer than any invite.
+    #[error("it has {0} bytes, and no invite has more than {MAX_TEXT_BYTES}")]
+    TooLong(usize),
+    /// A letter that does not occur in invites.
+    #[error("letter {at} after the `:` does not occur in invites (they have a-z and 2-7)")]
+    Letter {
+        /// Which letter, from 1 on.
+        at: usize,
+    },
+    /// The check bytes don't fit: a typing error, or only a part of it.
+    #[error("it is damaged: the check at its end does not fit; copy all of it again")]
+    Check,
+    /// The check fits, the content can't be read: whoever made it is at fault.
+    #[error("its content can't be read; ask for a new one")]
+    Malformed,
+}
+
+/// The text form of an invite: of the peers, the first [`MAX_PEERS`] with their first
+/// [`MAX_DIRECT_ADDRESSES`] addresses, and no relay URL that is too long.
+pub fn format_invite(invite: &Invite) -> Zeroizing<String> {
+    let mut bytes = Zeroizing::new(Vec::with_capacity(MAX_TEXT_BYTES));
+    bytes.push(u8::from(invite.secret.is_some()));
+    if let Some(secret) = &invite.secret {
+        bytes.extend(secret.expose());
+    }
+    put(&mut bytes, invite.topic.as_str().as_bytes());
+    let peers = &invite.peers[..invite.peers.len().min(MAX_PEERS)];
+    bytes.push(peers.len() as u8);
+    for peer in peers {
+        bytes.extend(peer.id.as_bytes());
+        let direct = &peer.direct[..peer.direct.len().min(MAX_DIRECT_ADDRESSES)];
+        bytes.push(direct.len() as u8);
+        for address in direct {
+            match address.ip() {
+                IpAddr::V4(ip) => bytes.extend([&[4][..], &ip.octets()].concat()),
+                IpAddr::V6(ip) => bytes.extend([&[6][..], &ip.octets()].concat()),
+            }
+            bytes.extend(address.port().to_be_bytes());
+        }
+        let relay = peer.relay.as_deref().unwrap_or("");
+        let fits = relay.len() <= MAX_RELAY_BYTES;
+        put(&mut bytes, if fits { relay.as_bytes() } else { &[] });
+    }
+    let check = check(&bytes);
+    bytes.extend(check);
+    let letters = Zeroizing::new(BASE32_NOPAD.encode(&bytes).to_ascii_lowercase());
+    Zeroizing::new(format!("{PREFIX}{VERSION}:{}", letters.as_str()))
+}
+
+/// Reads the text form of an invite. White space around it is fine, and so are capital letters.
+///
+/// # Errors
+/// See [`InviteError`].
+pub fn parse_invite(text: &str) -> Result<Invite, InviteError> {
+    let text = text.trim();
+    if text.is_empty() {
+        return Err(InviteError::Empty);
+    }
+    if text.len() > MAX_TEXT_BYTES {
+        return Err(InviteError::TooLong(text.len()));
+    }
+    let rest = text.strip_prefix(PREFIX).ok_or(InviteError::NoInvite)?;
+    let (version, letters) = rest.split_once(':').ok_or(InviteError::NoInvite)?;
+    if version != VERSION.to_string() {
+        return Err(InviteError::Version(version.to_owned()));
+    }
+    let upper = Zeroizing::new(letters.to_ascii_uppercase());
+    let decoded = BASE32_NOPAD.decode(upper.as_bytes());
+    let bytes = Zeroizing::new(decoded.map_err(|error| match error.kind {
+        DecodeKind::Symbol => InviteError::Letter {
+            at: error.position + 1,
+        },
+        DecodeKind::Length | DecodeKind::Trailing | DecodeKind::Padding => InviteError::Check,
+    })?);
+    let content = bytes.len().checked_sub(CHECK_BYTES);
+    let (content, tail) = bytes.split_at(content.ok_or(InviteError::Check)?);
+    if tail != check(content) {
+        return Err(InviteError::Check);
+    }
+    read(content).ok_or(InviteError::Malformed)
+}
+
+fn read(content: &[u8]) -> Option<Invite> {
+    let mut read = Reader(content);
+    let secret = match read.array()? {
+        [0] => None,
+        [1] => Some(TopicSecret::from_bytes(read.array::<SECRET_BYTES>()?)),
+        _ => return None,
+    };
+    let topic = read.text(u8::MAX.into())?.parse().ok()?;
+    let [count] = read.array()?;
+    let peers = (0..count)
+        .map(|_| read.peer())
+        .collect::<Option<Vec<_>>>()?;
+    let whole = read.0.is_empty() && peers.len() <= MAX_PEERS;
+    whole.then_some(Invite {
+        topic,
+        secret,
+        peers,
+    })
+}
+
+struct Reader<'a>(&'a [u8]);
+
+impl<'a> Reader<'a> {
+    fn take(&mut self, len: usize) -> Option<&'a [u8]> {
+        let (head, tail) = self.0.split_at_checked(len)?;
+        self.0 = tail;
+        Some(head)
+    }
+
+    fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
+        self.take(N)?.try_into().ok()
+    }
+
+    fn text(&mut self, most: usize) -> Option<&'a str> {
+        let [len] = self.array()?;
+        let text = self.take(len.into()).filter(|text| text.len() <= most)?;
+        std::str::from_utf8(text).ok()
+    }
+
+    fn address(&mut self) -> Option<SocketAddr> {
+        let ip: IpAddr = match self.array()? {
+            [4] => Ipv4Addr::from(self.array::<4>()?).into(),
+            [6] => Ipv6Addr::from(self.array::<16>()?).into(),
+            _ => return None,
+        };
+        Some((ip, u16::from_be_bytes(self.array()?)).into())
+    }
+
+    fn peer(&mut self) -> Option<EndpointAddr> {
+        let id = EndpointId::from_bytes(self.array()?);
+        let [count] = self.array()?;
+        if usize::from(count) > MAX_DIRECT_ADDRESSES {
+            return None;
+        }
+        let direct = (0..count).map(|_| self.address()).collect::<Option<_>>()?;
+        let relay = self.text(MAX_RELAY_BYTES)?;
+        let relay = (!relay.is_empty()).then(|| relay.to_owned());
+        Some(EndpointAddr { id, direct, relay })
+    }
+}
+
+/// A length and the bytes. Names and relay URLs are shorter than 256 bytes.
+fn put(to: &mut Vec<u8>, bytes: &[u8]) {
+    debug_assert!(bytes.len() <= u8::MAX.into());
+    to.push(bytes.len() as u8);
+    to.extend(bytes);
+}
+
+fn check(content: &[u8]) -> [u8; CHECK_BYTES] {
+    let hash = Sha256::new()
+        .chain_update(b"kukuri/1 invite text\0")
+        .chain_update(content)
+        .finalize();
+    [hash[0], hash[1], hash[2], hash[3]]
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn invite() -> Invite {
+        Invite {
+            topic: "tea time".parse().unwrap(),
+            secret: Some(TopicSecret::from_bytes([7; 32])),
+            peers: vec![
+                EndpointAddr {
+                    id: EndpointId::from_bytes([1; 32]),
+                    direct: vec![
+                        "192.0.2.1:4433".parse().unwrap(),
+                        "[2001:db8::1]:4433".parse().unwrap(),
+                    ],
+                    relay: Some("https://relay.example/".to_owned()),
+                },
+                EndpointAddr {
+                    id: EndpointId::from_bytes([2; 32]),
+                    direct: Vec::new(),
+                    relay: None,
+                },
+            ],
+        }
+    }
+
+    #[test]
+    fn what_was_written_is_read_also_in_capitals_and_between_white_space() {
+        let public = Invite {
+            secret: None,
+            peers: Vec::new(),
+            ..invite()
+        };
+        for invite in [invite(), public] {
+            let text = format_invite(&invite);
+            assert_eq!(parse_invite(&text), Ok(invite.clone()));
+            let (prefix, letters) = text.split_once(':').unwrap();
+            let shouted = format!(" {prefix}:{}\n", letters.to_uppercase());
+            assert_eq!(parse_invite(&shouted), Ok(invite));
+        }
+    }
+
+    #[test]
+    fn the_largest_one_can_be_read() {
+        let peer = EndpointAddr {
+            direct: vec!["[2001:db8::1]:4433".parse().unwrap(); MAX_DIRECT_ADDRESSES],
+            relay: Some("r".repeat(MAX_RELAY_BYTES)),
+            ..invite().peers[0].clone()
+        };
+        let largest = Invite {
+            topic: "n"
+                .repeat(kukuri_contract::MAX_TOPIC_NAME_BYTES)
+                .parse()
+                .unwrap(),
+            peers: vec![peer.clone(); MAX_PEERS],
+            ..invite()
+        };
+        assert_eq!(parse_invite(&format_invite(&largest)), Ok(largest.clone()));
+        let beyond = Invite {
+            peers: vec![peer; MAX_PEERS + 1],
+            ..largest.clone()
+        };
+        assert_eq!(parse_invite(&format_invite(&beyond)), Ok(largest));
+    }
+
+    #[test]
+    fn each_damage_has_its_error_and_none_tells_the_secret() {
+        let text = format_invite(&invite());
+        let errors = [
+            ("", InviteError::Empty),
+            ("hello", InviteError::NoInvite),
+            ("kukuri-invite-2:aa", InviteError::Version("2".to_owned())),
+            ("kukuri-invite-1:a1", InviteError::Letter { at: 2 }),
+            ("kukuri-invite-1:", InviteError::Check),
+            (&text[..text.len() - 8], InviteError::Check),
+            (&"a".repeat(5000), InviteError::TooLong(5000)),
+        ];
+        for (text, error) in errors {
+            assert_eq!(parse_invite(text), Err(error));
+        }
+        assert!(!format!("{:?}", invite()).contains('7'));
+    }
+
+    #[test]
+    fn a_right_check_over_a_wrong_content_is_malformed() {
+        for content in [
+            &[2][..],
+            &[0],
+            &[0, 1, b'\n', 0],
+            &[0, 1, b'a', 5],
+            &[0, 1, b'a', 0, 0],
+        ] {
+            let bytes = [content, &check(content)].concat();
+            let text = format!("{PREFIX}1:{}", BASE32_NOPAD.encode(&bytes));
+            assert_eq!(
+                parse_invite(&text),
+                Err(InviteError::Malformed),
+                "{content:?}"
+            );
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn garbage_is_a_typed_error(content in proptest::collection::vec(any::<u8>(), 0..300)) {
+            let bytes = [&content[..], &check(&content)].concat();
+            let text = format!("{PREFIX}1:{}", BASE32_NOPAD.encode(&bytes).to_lowercase());
+            if let Ok(read) = parse_invite(&text) {
+                let again = format_invite(&read);
+                prop_assert_eq!(again.as_str(), text);
+            }
+        }
+
+        #[test]
+        fn any_other_letter_is_noticed(at in 16usize..200, letter in "[a-z2-7]") {
+            let text = format_invite(&invite());
+            let mut other = text.to_string();
+            prop_assume!(at < other.len() && other[at..=at] != letter);
+            other.replace_range(at..=at, &letter);
+            prop_assert!(parse_invite(&other).is_err());
+        }
+    }
+}
