@@ -30,8 +30,11 @@ use kukuri_identity::core::keys::Keys;
 use kukuri_identity::{format_invite, format_secret, parse_invite, parse_secret};
 use sha2::{Digest, Sha256};
 
+/// Reads any bytes, and panics where something is wrong.
+pub type Decoder = fn(&[u8]);
+
 /// The decoders and their names, which are those of the fuzz targets.
-pub const ALL: [(&str, fn(&[u8])); 14] = [
+pub const ALL: [(&str, Decoder); 14] = [
     ("record", record),
     ("hello_request", hello_request),
     ("hello_reply", hello_reply),

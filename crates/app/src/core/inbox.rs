@@ -50,7 +50,7 @@ impl Inbox {
     }
 
     /// Takes the oldest of the neighbor whose turn it is.
-    pub fn next(&mut self) -> Option<Waiting> {
+    pub fn take_next(&mut self) -> Option<Waiting> {
         let after = self.last.map(|last| self.queues.range(last..));
         let after = after.and_then(|mut rest| rest.find(|(from, _)| Some(**from) != self.last));
         let from = after.or_else(|| self.queues.first_key_value());
@@ -91,7 +91,7 @@ mod tests {
     fn all(inbox: &mut Inbox) -> Vec<String> {
         let next = || {
             inbox
-                .next()
+                .take_next()
                 .map(|(_, body)| String::from_utf8(body.to_vec()).unwrap())
         };
         std::iter::from_fn(next).collect()
@@ -105,10 +105,10 @@ mod tests {
         }
         put(&mut inbox, 2, "b1");
         put(&mut inbox, 3, "c1");
-        assert_eq!(inbox.next().unwrap().1, "a1");
+        assert_eq!(inbox.take_next().unwrap().1, "a1");
         put(&mut inbox, 2, "b2");
         assert_eq!(all(&mut inbox), ["b1", "c1", "a2", "b2", "a3"]);
-        assert!(inbox.next().is_none());
+        assert!(inbox.take_next().is_none());
     }
 
     #[test]

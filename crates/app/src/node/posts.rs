@@ -162,7 +162,7 @@ impl NodeActor {
 
     fn work_off_inbox(&mut self, ctx: &mut Context<Self>) {
         while self.receiving < RECEIVING {
-            let Some((topic, payload)) = self.inbox.next() else {
+            let Some((topic, payload)) = self.inbox.take_next() else {
                 return;
             };
             let (Some(ports), Some(open)) = (self.ports(), self.topics.get(&topic)) else {
