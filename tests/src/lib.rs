@@ -256,11 +256,21 @@ impl Dht {
 /// # Panics
 /// When the answer is another one.
 pub fn http_get(address: &str, path: &str) -> String {
+    let (status, body) = http(address, "GET", path);
+    assert_eq!(status, 200, "{body}");
+    body
+}
+
+/// The status and the body of what an HTTP server answers.
+///
+/// # Panics
+/// When there is no answer.
+pub fn http(address: &str, method: &str, path: &str) -> (u16, String) {
     let address: SocketAddr = address.parse().expect("a socket address");
     let mut stream = TcpStream::connect(address).expect("the server listens");
     write!(
         stream,
-        "GET {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n"
+        "{method} {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
     )
     .expect("the server reads");
     let mut answer = String::new();
@@ -268,8 +278,11 @@ pub fn http_get(address: &str, path: &str) -> String {
         .read_to_string(&mut answer)
         .expect("the server answers");
     let (head, body) = answer.split_once("\r\n\r\n").expect("an HTTP answer");
-    assert!(head.starts_with("HTTP/1.1 200"), "{answer}");
-    body.to_owned()
+    let status = head
+        .split(' ')
+        .nth(1)
+        .and_then(|status| status.parse().ok());
+    (status.expect("a status"), body.to_owned())
 }
 
 /// The value of a series in Prometheus text.

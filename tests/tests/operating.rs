@@ -5,7 +5,7 @@
 use std::net::UdpSocket;
 use std::process::Command;
 
-use kukuri_tests::{Dht, Process, binary, http_get, series};
+use kukuri_tests::{Dht, Process, binary, http, http_get, series};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -223,6 +223,37 @@ fn settings_come_from_file_environment_and_flags() {
         message.contains("reanounce_s") && message.contains("kukuri.toml"),
         "{message}"
     );
+}
+
+#[test]
+fn the_http_server_changes_nothing() {
+    let dht = Dht::start(5);
+    let dir = TempDir::new().unwrap();
+    let mut silent = dht.join("tea", &dir.path().join("silent"), &[]);
+    let started = silent.next("started");
+    assert_eq!(
+        started["metrics"],
+        Value::Null,
+        "no port that nobody asked for"
+    );
+    let mut node = dht.join(
+        "tea",
+        &dir.path().join("node"),
+        &["--metrics", "127.0.0.1:0"],
+    );
+    let address = node.next("started")["metrics"].as_str().unwrap().to_owned();
+    for path in ["/metrics", "/healthz", "/readyz"] {
+        assert_eq!(http(&address, "GET", path).0, 200);
+        for method in [
+            "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "CONNECT", "NONSENSE",
+        ] {
+            let (status, _) = http(&address, method, path);
+            assert!((400..500).contains(&status), "{method} {path}: {status}");
+        }
+    }
+    for path in ["/", "/shutdown", "/metrics/../identity.key", "//etc/passwd"] {
+        assert_eq!(http(&address, "GET", path).0, 404, "{path}");
+    }
 }
 
 /// Whoever has the invite needs nothing else, not even a DHT.
