@@ -10,6 +10,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use futures_util::future::join_all;
 use iroh::endpoint::{Connection, WeakConnectionHandle};
 use iroh::protocol::{AcceptError, ProtocolHandler};
 use iroh::{EndpointId, endpoint::VarInt};
@@ -211,8 +212,7 @@ impl ProtocolHandler for Door {
     }
 
     async fn shutdown(&self) {
-        for room in self.rooms.all() {
-            room.close().await;
-        }
+        let rooms = self.rooms.all();
+        join_all(rooms.iter().map(|room| room.close())).await;
     }
 }

@@ -134,9 +134,10 @@ impl Swarms {
         let Some(room) = self.rooms.remove(topic, || self.forget_lookups()) else {
             return;
         };
-        let rooms = self.rooms.clone();
+        let (rooms, closed) = (self.rooms.clone(), self.endpoint.closed());
         tokio::spawn(async move {
-            tokio::time::sleep(LAST_WORD).await;
+            // Held on to, the room would keep the socket of an endpoint that was closed.
+            let _either = timeout(LAST_WORD, closed).await;
             room.close().await;
             rooms.closed(&room);
         });

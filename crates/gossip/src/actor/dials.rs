@@ -63,7 +63,9 @@ impl GossipActor {
                 actor.dialing -= 1;
                 let now = actor.now();
                 let connected = result == DialResult::Connected;
-                actor.hosts.dial_ended(&dialed_at, connected, now);
+                // Whoever says no is there: nobody is aimed at somebody else's host.
+                let answered = connected || result == DialResult::NotMember;
+                actor.hosts.dial_ended(&dialed_at, answered, now);
                 if let Some(open) = actor.topics.get_mut(&topic) {
                     open.membership.dial_ended(id, connected, now);
                 }
