@@ -16,6 +16,8 @@ struct Known {
     open: BTreeMap<TopicId, Arc<Room>>,
     /// Rooms until now.
     made: u64,
+    /// Left, and not closed yet.
+    closing: Vec<Arc<Room>>,
     /// What was counted in rooms that are closed.
     past: Metrics,
 }
@@ -54,6 +56,7 @@ impl Rooms {
     pub fn remove(&self, topic: TopicId, last: impl FnOnce()) -> Option<Arc<Room>> {
         let mut known = self.lock();
         let room = known.open.remove(&topic)?;
+        known.closing.push(room.clone());
         if known.open.is_empty() {
             last();
         }
@@ -62,7 +65,9 @@ impl Rooms {
 
     /// A room that was removed is closed: its counters are kept.
     pub fn closed(&self, room: &Room) {
-        add(&self.lock().past, room.counters());
+        let mut known = self.lock();
+        known.closing.retain(|other| other.id != room.id);
+        add(&known.past, room.counters());
     }
 
     /// The counters of all rooms, added up: a topic must not show in a label.
@@ -70,7 +75,7 @@ impl Rooms {
         let known = self.lock();
         let total = Metrics::default();
         add(&total, &known.past);
-        for room in known.open.values() {
+        for room in known.open.values().chain(&known.closing) {
             add(&total, room.counters());
         }
         total

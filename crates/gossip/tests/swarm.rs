@@ -64,7 +64,15 @@ async fn two_nodes_meet_talk_and_part() {
         counters.contains("gossip_") && !counters.contains("EOF"),
         "{counters}"
     );
+    let ups = async |node: &Node| {
+        let text = node.port.counters(Counters).await.unwrap();
+        let mut lines = text.lines();
+        let up = lines.find_map(|line| line.strip_prefix("gossip_neighbor_up_total "));
+        up.unwrap().to_owned()
+    };
+    assert_eq!(ups(&a).await, "1");
     a.port.leave(Leave { topic: TOPIC }).await.unwrap();
+    assert_eq!(ups(&a).await, "1", "a counter never falls");
     assert_eq!(b.down(a.address.id).await, 0);
     let fresh = a.port.join(join(TOPIC)).await.unwrap();
     assert!(fresh.neighbors.is_empty());
