@@ -129,6 +129,15 @@ fn a_wrong_secret_makes_no_contact_and_is_counted() {
     let outcome = text(&verdict, "outcome");
     let name = format!("kukuri_discovery_joins_total{{result=\"{outcome}\"}}");
     assert_eq!(series(&failures, &name), Some(1.0), "{failures}");
+    // It has dialed the member that it was told of, and was not let in.
+    let proofs = |text: &str, side, reason| {
+        let labels = format!("side=\"{side}\",reason=\"{reason}\"");
+        let name = format!("kukuri_gossip_proofs_dropped_total{{{labels}}}");
+        series(text, &name).unwrap()
+    };
+    assert!(proofs(&failures, "dialed", "refused") >= 1.0, "{failures}");
+    let member = http_get(text(&a_started, "metrics"), "/metrics");
+    assert!(proofs(&member, "accepted", "not_member") >= 1.0, "{member}");
 
     // A hello under another secret is silence for the sender, and counted by the receiver.
     send_foreign_hello(text(&a_started, "hello"));

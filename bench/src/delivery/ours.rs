@@ -8,8 +8,8 @@ use actix::{Actor, Arbiter, Context, Handler};
 use anyhow::Context as _;
 use bytes::Bytes;
 use kukuri_contract::{
-    Broadcast, Dial, DialReason, EndpointAddr, EndpointKey, Factory, GossipEvent, GossipPort, Join,
-    Lease, Outlet, TopicId,
+    Broadcast, Dial, DialReason, EndpointAddr, EndpointKey, Epoch, Factory, GossipEvent, GossipPort,
+    Join, KeyBytes, Lease, MemberKeys, Outlet, TopicId,
 };
 use kukuri_gossip::{Config, Deps, IrohGossip};
 use tokio::sync::oneshot;
@@ -56,7 +56,13 @@ impl Peer {
         let start = async move || IrohGossip::spawn(config, deps).await;
         let (running, gossip) = in_arbiter(WORKERS, start).await?;
         let running = running?;
-        running.port.join(Join { topic: TOPIC }).await?;
+        let keys = MemberKeys {
+            epoch: Epoch(0),
+            own: KeyBytes::new([7; 32]),
+            others: Vec::new(),
+        };
+        let topic = TOPIC;
+        running.port.join(Join { topic, keys }).await?;
         Ok(Self {
             ear,
             port: running.port,

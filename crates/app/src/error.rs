@@ -138,6 +138,9 @@ pub enum TopicError {
     /// The identity service refused, or did not answer.
     #[error(transparent)]
     Identity(#[from] CallError<AddTopicError>),
+    /// The identity service gave no keys.
+    #[error(transparent)]
+    Keys(#[from] CallError<TopicKeysError>),
     /// The gossip service refused, or did not answer.
     #[error(transparent)]
     Gossip(#[from] CallError<JoinError>),
@@ -165,7 +168,7 @@ impl TopicError {
     /// The service that failed.
     pub(crate) fn service(&self) -> &'static str {
         match self {
-            Self::Identity(_) => IdentityPort::SERVICE,
+            Self::Identity(_) | Self::Keys(_) => IdentityPort::SERVICE,
             Self::Gossip(_) => GossipPort::SERVICE,
             Self::Discovery(_) | Self::Address(_) => DiscoveryPort::SERVICE,
             Self::Store(_) => StorePort::SERVICE,

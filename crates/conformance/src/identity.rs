@@ -120,6 +120,7 @@ impl Handler<TopicKeys> for MemoryIdentity {
             board_key: KeyBytes::new(derive("board key")),
             board_seal: KeyBytes::new(derive("board seal")),
             board_salt: KeyBytes::new(derive("board salt")),
+            member: KeyBytes::new(derive("member")),
             repair: KeyBytes::new(derive("repair")),
             post_seal: sealed.then(|| KeyBytes::new(derive("post"))),
         })

@@ -7,6 +7,7 @@ use bytes::Bytes;
 
 use crate::event::Event;
 use crate::ids::{EndpointId, TopicId};
+use crate::member::{MemberKeys, ProofDrop, ProofSide};
 use crate::peer::EndpointAddr;
 use crate::port::{Never, request, service};
 
@@ -43,11 +44,13 @@ request! {
     Counters => String, Never;
 }
 
-/// Takes part in a topic's swarm.
-#[derive(Debug, Clone, Copy)]
+/// Takes part in a topic's swarm. Joined already, the topic gets these keys.
+#[derive(Debug, Clone)]
 pub struct Join {
     /// The topic.
     pub topic: TopicId,
+    /// What proves that this node is a member, and others are.
+    pub keys: MemberKeys,
 }
 
 /// Answer to [`Join`].
@@ -272,11 +275,18 @@ pub enum DialResult {
     TimedOut,
     /// The transport gave up: no address, refused, wrong key.
     Failed,
+    /// One side did not prove to the other that it is a member of the topic.
+    NotMember,
 }
 
 impl DialResult {
     /// All results.
-    pub const ALL: [Self; 3] = [Self::Connected, Self::TimedOut, Self::Failed];
+    pub const ALL: [Self; 4] = [
+        Self::Connected,
+        Self::TimedOut,
+        Self::Failed,
+        Self::NotMember,
+    ];
 
     /// The name in labels and logs.
     pub const fn as_str(self) -> &'static str {
@@ -284,6 +294,7 @@ impl DialResult {
             Self::Connected => "connected",
             Self::TimedOut => "timed_out",
             Self::Failed => "failed",
+            Self::NotMember => "not_member",
         }
     }
 }
@@ -335,6 +346,13 @@ pub enum GossipEvent {
     AskDropped {
         /// Why.
         reason: AskDrop,
+    },
+    /// A connection was not let into a topic.
+    ProofDropped {
+        /// Which side this node was.
+        side: ProofSide,
+        /// Why.
+        reason: ProofDrop,
     },
     /// The swarm was faster than this node: broadcasts of a topic were lost.
     TopicLagged {

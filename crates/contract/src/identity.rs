@@ -178,6 +178,8 @@ pub struct EpochKeys {
     pub board_seal: KeyBytes,
     /// Under which the salts of the board's slots are hashed (HMAC-SHA256).
     pub board_salt: KeyBytes,
+    /// Under which members prove to each other that they are members (HMAC-SHA256).
+    pub member: KeyBytes,
     /// Seals the summaries and posts of gap repair (XChaCha20-Poly1305).
     pub repair: KeyBytes,
     /// Seals posts (XChaCha20-Poly1305); a public topic has none, its posts are in the clear.

@@ -24,6 +24,7 @@ mod gossip;
 mod identity;
 mod ids;
 mod lease;
+mod member;
 mod metrics;
 mod peer;
 mod port;
@@ -57,6 +58,7 @@ pub use ids::{
     AuthorId, EPOCH_SECONDS, EndpointId, Epoch, IdError, InfoHash, Signature, TopicId, UnixMillis,
 };
 pub use lease::{Lease, LeaseHolder};
+pub use member::{MEMBER_EPOCHS, MemberKeys, ProofDrop, ProofSide};
 pub use metrics::{
     MetricsPort, MetricsService, NodeEvent, PostDrop, Render, RepairResult, RestartReason,
 };

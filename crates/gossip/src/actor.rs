@@ -5,6 +5,7 @@ mod dials;
 mod swarms;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use actix::{
@@ -28,7 +29,8 @@ use crate::core::hosts::Hosts;
 use crate::core::membership::Membership;
 use crate::endpoint::{relay_url, transport};
 use crate::error::GossipError;
-use crate::swarm::{MAX_PAYLOAD_BYTES, Subscription, Swarm, Swarms};
+use crate::swarm::{MAX_PAYLOAD_BYTES, Room, Subscription, Swarm};
+use crate::swarms::Swarms;
 
 /// Neighbors' questions on their way to the actor. Those that wait keep their places, which are
 /// few; this is only how far their tasks run ahead.
@@ -116,7 +118,7 @@ impl Factory for IrohGossip {
         let (roster, known) = watch::channel(Roster::default());
         let (questions, mut asked) = mpsc::channel(QUESTIONS);
         let answerer = Answerer::new(&config, known, questions, events.clone());
-        let (swarms, mut received) = Swarms::start(&config, &key, answerer).await?;
+        let (swarms, mut received) = Swarms::start(&config, &key, answerer, events.clone()).await?;
         tokio::spawn(swarms.clone().close_with(lease));
         let addresses = swarms.addresses();
         let advertised = addresses.advertised.clone();
@@ -166,6 +168,7 @@ struct GossipActor {
 }
 
 struct Topic {
+    room: Arc<Room>,
     swarm: Swarm,
     /// What others say of neighbors is old.
     subscription: Subscription,
@@ -209,9 +212,10 @@ impl GossipActor {
 impl Handler<Join> for GossipActor {
     type Result = ResponseActFuture<Self, Result<Joined, JoinError>>;
 
-    fn handle(&mut self, Join { topic }: Join, _: &mut Self::Context) -> Self::Result {
+    fn handle(&mut self, Join { topic, keys }: Join, _: &mut Self::Context) -> Self::Result {
         let limit = self.config.max_topics;
         if let Some(open) = self.topics.get(&topic) {
+            open.room.set_keys(keys);
             let neighbors = open.membership.neighbors().iter().copied().collect();
             return Box::pin(async { Ok(Joined { neighbors }) }.into_actor(self));
         }
@@ -220,13 +224,16 @@ impl Handler<Join> for GossipActor {
             return Box::pin(async { Err(full) }.into_actor(self));
         }
         let swarms = self.swarms.clone();
-        let entered = async move { swarms.enter(topic).await };
-        let then = entered.into_actor(self).map(move |entered, actor, _| {
-            let entered = entered.ok_or(JoinError::Closed)?;
+        let opened = async move { swarms.open(topic, keys).await };
+        let then = opened.into_actor(self).map(move |opened, actor, _| {
+            // It may have been left meanwhile.
+            let opened = opened.filter(|(room, _)| actor.swarms.is_open(room));
+            let (room, entered) = opened.ok_or(JoinError::Closed)?;
             let subscription = actor.next_subscription();
             let membership = Membership::new(actor.swarms.id(), &actor.config, actor.now());
             // Joined twice at once: the first one stays, so that its neighbors stay known.
             let open = actor.topics.entry(topic).or_insert_with(|| Topic {
+                room,
                 swarm: entered.listen(subscription),
                 subscription,
                 renewing: false,
@@ -244,6 +251,7 @@ impl Handler<Leave> for GossipActor {
 
     fn handle(&mut self, Leave { topic }: Leave, _: &mut Self::Context) -> Self::Result {
         let left = self.topics.remove(&topic);
+        self.swarms.leave(topic);
         self.publish(topic);
         for peer in left.iter().flat_map(|left| left.membership.neighbors()) {
             self.forget(*peer);

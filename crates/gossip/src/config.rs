@@ -33,7 +33,7 @@ pub struct Config {
     /// How often a silent connection is kept alive, in milliseconds. A third of the idle time-out:
     /// two lost packets are no death.
     pub keep_alive_ms: u64,
-    /// A gossip connection with a peer that is a neighbor nowhere is closed when it is so old, in
+    /// A gossip connection with a peer that is no neighbor in its topic is closed when it is so old, in
     /// milliseconds. iroh-gossip makes some to say one thing (HyParView's shuffle) and leaves them; kept
     /// alive, each costs as much as a neighbor's, and their number grows with the swarm. 30 s: longer
     /// than any join takes.

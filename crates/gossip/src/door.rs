@@ -1,4 +1,5 @@
-//! The door of gossip: lets a peer in that was killed and is back before anybody noticed.
+//! The door of gossip: lets in who proves to be a member, also a peer that was killed and is back
+//! before anybody noticed.
 //!
 //! iroh-gossip does not answer the join of a peer that it counts as a neighbor already. Whoever was
 //! killed and comes back under the same id before its old connections have timed out, would wait
@@ -9,15 +10,31 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use futures_util::future::join_all;
 use iroh::endpoint::{Connection, WeakConnectionHandle};
 use iroh::protocol::{AcceptError, ProtocolHandler};
 use iroh::{EndpointId, endpoint::VarInt};
+use kukuri_contract::{GossipEvent, Outlet, ProofDrop, ProofSide};
+use tokio::sync::oneshot;
+use tokio::time::timeout;
+
+use crate::core::waiting::{Ticket, Waiting};
+use crate::endpoint::from_iroh;
+use crate::member::{hear, refuse};
+use crate::rooms::Rooms;
 
 /// Connections younger than this are none of an earlier life: two peers that dial each other at the
 /// same time have two for good.
 const SETTLED: Duration = Duration::from_secs(2);
 /// Time for gossip to notice that connections have ended, before it hears of the next one.
 const NOTICE: Duration = Duration::from_millis(50);
+/// Time for a proof to come in, from the end of the TLS handshake: the side that dials sends it at
+/// once; three seconds for packets that get lost.
+const PROOF_LIMIT: Duration = Duration::from_secs(3);
+/// Connections at once whose proof is waited for, in all and of one peer; beyond, the oldest of all gives
+/// way. 64: a swarm that is back all together; 16: what a peer dials at once by default, each for another
+/// topic.
+const UNPROVEN: (usize, usize) = (64, 16);
 /// Peers whose connections are remembered; beyond, those that have ended are forgotten.
 const MAX_PEERS: usize = 1024;
 
@@ -71,6 +88,14 @@ impl Links {
         !open.is_empty()
     }
 
+    /// Ends all connections.
+    pub fn end_all(&self) {
+        let all = std::mem::take(&mut *self.lock());
+        for connection in all.values().flatten().filter_map(Link::open) {
+            connection.close(VarInt::from_u32(0), b"closed");
+        }
+    }
+
     /// Peers with an open connection, none of whose connections is younger than this.
     pub fn settled(&self, at_least: Duration) -> Vec<EndpointId> {
         let mut links = self.lock();
@@ -88,27 +113,106 @@ impl Links {
     }
 }
 
-/// Hands incoming connections on to gossip.
-#[derive(Debug)]
-pub struct Door<P> {
-    /// The connections that there are.
-    pub links: Links,
-    /// Gossip.
-    pub inner: P,
+/// Hands incoming connections on to the swarms that they belong to.
+#[derive(Debug, Clone)]
+pub struct Door {
+    me: kukuri_contract::EndpointId,
+    rooms: Rooms,
+    events: Outlet<GossipEvent>,
+    unproven: Arc<Mutex<Unproven>>,
 }
 
-impl<P: ProtocolHandler> ProtocolHandler for Door<P> {
-    async fn accept(&self, connection: Connection) -> Result<(), AcceptError> {
+#[derive(Debug)]
+struct Unproven {
+    waiting: Waiting,
+    /// Dropped when somebody has to give way.
+    places: HashMap<Ticket, oneshot::Sender<()>>,
+}
+
+/// A place among those that wait; left when it is dropped.
+struct Place {
+    of: Arc<Mutex<Unproven>>,
+    ticket: Ticket,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut unproven = lock(&self.of);
+        unproven.waiting.leave(self.ticket);
+        unproven.places.remove(&self.ticket);
+    }
+}
+
+fn lock(unproven: &Mutex<Unproven>) -> MutexGuard<'_, Unproven> {
+    unproven.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Door {
+    /// The door to all rooms of this endpoint; tells `events` whom it does not let in.
+    pub fn new(me: kukuri_contract::EndpointId, rooms: Rooms, events: Outlet<GossipEvent>) -> Self {
+        let (all, per_peer) = UNPROVEN;
+        let unproven = Unproven {
+            waiting: Waiting::new(all, per_peer),
+            places: HashMap::new(),
+        };
+        Self {
+            me,
+            rooms,
+            events,
+            unproven: Arc::new(Mutex::new(unproven)),
+        }
+    }
+
+    /// A place, and what breaks off when that has to go.
+    fn knock(&self, peer: EndpointId) -> Option<(Place, oneshot::Receiver<()>)> {
+        let mut unproven = lock(&self.unproven);
+        let (ticket, gone) = unproven.waiting.knock(from_iroh(peer))?;
+        if let Some(gone) = gone {
+            unproven.places.remove(&gone);
+        }
+        let (place, goes) = oneshot::channel();
+        unproven.places.insert(ticket, place);
+        let of = self.unproven.clone();
+        Some((Place { of, ticket }, goes))
+    }
+
+    async fn let_in(&self, connection: &Connection) -> Result<(), ProofDrop> {
         let peer = connection.remote_id();
-        if self.links.end(peer, SETTLED) {
+        let (place, goes) = self.knock(peer).ok_or(ProofDrop::Busy)?;
+        let heard = timeout(PROOF_LIMIT, hear(connection, self.me, &self.rooms));
+        let guest = tokio::select! {
+            heard = heard => heard.map_err(|_| ProofDrop::TimedOut)??,
+            _ = goes => return Err(ProofDrop::Busy),
+        };
+        drop(place);
+        if guest.room.links.end(peer, SETTLED) {
             tracing::debug!(peer = %peer.fmt_short(), "connected anew; its old connections end");
             tokio::time::sleep(NOTICE).await;
         }
-        self.links.add(&connection);
-        self.inner.accept(connection).await
+        let room = guest.answer().await?;
+        match room.let_in(connection.clone()).await {
+            true => Ok(()),
+            // It was left in the meantime.
+            false => Err(ProofDrop::NotMember),
+        }
+    }
+}
+
+impl ProtocolHandler for Door {
+    /// Never an error: the router would log it.
+    async fn accept(&self, connection: Connection) -> Result<(), AcceptError> {
+        if let Err(reason) = self.let_in(&connection).await {
+            let peer = connection.remote_id();
+            tracing::debug!(peer = %peer.fmt_short(), reason = reason.as_str(), "not let in");
+            refuse(&connection, reason);
+            let side = ProofSide::Accepted;
+            self.events.emit(GossipEvent::ProofDropped { side, reason });
+        }
+        Ok(())
     }
 
     async fn shutdown(&self) {
-        self.inner.shutdown().await;
+        let rooms = self.rooms.all();
+        join_all(rooms.iter().map(|room| room.close())).await;
     }
 }

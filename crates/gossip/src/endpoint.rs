@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use iroh::address_lookup::memory::MemoryLookup;
-use iroh::endpoint::{IdleTimeout, PortmapperConfig, QuicTransportConfig, presets};
+use iroh::endpoint::{EndpointHooks, IdleTimeout, PortmapperConfig, QuicTransportConfig, presets};
 use iroh::{Endpoint, RelayMode, RelayUrl, SecretKey, TransportAddr};
 use kukuri_contract::{EndpointAddr, EndpointId, EndpointKey, LocalAddresses};
 
@@ -20,6 +20,7 @@ pub async fn bind(
     config: &Config,
     key: &EndpointKey,
     lookup: MemoryLookup,
+    hook: impl EndpointHooks + 'static,
 ) -> Result<Endpoint, GossipError> {
     let failed = |source: Box<dyn std::error::Error + Send + Sync>| GossipError::Bind {
         address: config.bind,
@@ -37,6 +38,7 @@ pub async fn bind(
         .secret_key(SecretKey::from_bytes(key.expose()))
         .relay_mode(relay)
         .address_lookup(lookup)
+        .hooks(hook)
         .portmapper_config(mapper)
         .transport_config(transport(config)?)
         .clear_ip_transports()
@@ -64,8 +66,8 @@ pub fn relay_url(config: &Config) -> Result<Option<RelayUrl>, GossipError> {
 /// waits 0.9 s instead of 3 s for a peer that it has never reached.
 const INITIAL_RTT: Duration = Duration::from_millis(100);
 
-/// Streams that a peer may open both ways at once, on one connection. Only questions are such
-/// streams (gossip's go one way): twice as many as one peer may have answered at once by default.
+/// Streams that a peer may open both ways at once, on one connection. Only questions and one proof are
+/// such streams (gossip's go one way): twice as many as one peer may have answered at once by default.
 const MAX_STREAMS: u32 = 4;
 
 /// QUIC with time-outs short enough to notice a killed neighbor.

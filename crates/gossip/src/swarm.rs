@@ -1,27 +1,29 @@
-//! The swarms: the only file that names `iroh_gossip`.
+//! One topic's swarm: the only file that names `iroh_gossip`.
+//!
+//! Each topic has an iroh-gossip of its own, and connections of its own. An iroh-gossip that carries
+//! several topics serves each of them to whoever is connected for one, so a member of one topic could
+//! ask for any other. This one knows one topic, and gets only connections whose other side has
+//! proven to be a member of it.
 
-use std::time::{Duration, Instant};
+use std::sync::{Mutex, PoisonError};
 
 use bytes::Bytes;
 use futures_util::StreamExt;
-use iroh::address_lookup::memory::MemoryLookup;
-use iroh::protocol::Router;
-use iroh::{Endpoint, Watcher};
+use iroh::Endpoint;
+use iroh::endpoint::Connection;
 use iroh_gossip::api::{Event, GossipReceiver, GossipSender};
-use iroh_gossip::net::{GOSSIP_ALPN, Gossip};
+use iroh_gossip::net::Gossip;
 use iroh_gossip::proto::TopicId as IrohTopic;
-use iroh_metrics::{MetricsSource, Registry};
-use kukuri_contract::{
-    DialResult, EndpointAddr, EndpointId, EndpointKey, Lease, LocalAddresses, TopicId,
-};
+use iroh_metrics::{Counter, MetricsGroup};
+use kukuri_contract::{EndpointId, MemberKeys, TopicId};
 use tokio::sync::mpsc;
-use tokio::time::timeout;
 
-use crate::ask::{ASK_ALPN, Answerer, Line};
-use crate::config::Config;
-use crate::door::{Door, Links};
-use crate::endpoint::{addresses, bind, from_iroh, to_iroh};
-use crate::error::GossipError;
+use crate::door::Links;
+use crate::endpoint::from_iroh;
+use crate::swarms::SwarmEvent;
+
+/// What iroh-gossip counts.
+pub use iroh_gossip::metrics::Metrics;
 
 /// Largest gossip message in bytes, with all that the protocol adds (iroh-gossip's default).
 const MAX_MESSAGE_BYTES: usize = 4096;
@@ -32,37 +34,9 @@ pub const MAX_PAYLOAD_BYTES: usize = MAX_MESSAGE_BYTES - OVERHEAD_BYTES;
 /// Events of a topic that are handed to the actor at once, if so many are there. 64: to wake the
 /// actor's thread costs as much as to handle some ten events.
 const BATCH: usize = 64;
-/// Batches of all topics that wait for the actor: 4096 events, 16 MiB at most. A quarter of it lost
-/// three times as many broadcasts of a flood (measured). Beyond, iroh-gossip keeps 2048 more per topic
-/// and then says that it lagged.
-const BATCHES: usize = 64;
 /// Broadcasts of a topic that were accepted and wait for iroh-gossip; beyond, their replies wait. 128:
 /// half of what the port admits, so that a burst of posts is taken at once.
 const OUTGOING: usize = 128;
-/// Time for a graceful end; the whole node has 2 s.
-const CLOSE_LIMIT: Duration = Duration::from_millis(1200);
-
-/// The endpoint with its swarms.
-#[derive(Debug, Clone)]
-pub struct Swarms {
-    endpoint: Endpoint,
-    gossip: Gossip,
-    router: Router,
-    links: Links,
-    lookup: MemoryLookup,
-    events: mpsc::Sender<SwarmEvent>,
-    dial_timeout: Duration,
-    config: Config,
-}
-
-/// What happened at the endpoint.
-#[derive(Debug)]
-pub enum SwarmEvent {
-    /// What happened in the swarm of a topic, as this subscription saw it.
-    In(TopicId, Subscription, Vec<TopicEvent>),
-    /// Others may dial this endpoint elsewhere now.
-    AddressChanged,
-}
 
 /// What happened in the swarm of a topic.
 #[derive(Debug)]
@@ -81,6 +55,100 @@ pub enum TopicEvent {
 /// begins, and what they say of neighbors is old.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Subscription(pub u64);
+
+/// Names the room of a topic. A topic that is left and joined again has another one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RoomId(pub u64);
+
+/// A topic's own iroh-gossip, and the connections that it was given.
+#[derive(Debug)]
+pub struct Room {
+    /// Its name.
+    pub id: RoomId,
+    /// The topic.
+    pub topic: TopicId,
+    /// Its connections.
+    pub links: Links,
+    keys: Mutex<MemberKeys>,
+    gossip: Gossip,
+}
+
+impl Room {
+    /// A room with nobody in it. Where its iroh-gossip wants to dial, it asks the endpoint for the
+    /// protocol `alpn`, which is not one.
+    pub fn new(
+        id: RoomId,
+        topic: TopicId,
+        keys: MemberKeys,
+        endpoint: Endpoint,
+        alpn: &[u8],
+    ) -> Self {
+        Self {
+            id,
+            topic,
+            links: Links::default(),
+            keys: Mutex::new(keys),
+            gossip: Gossip::builder()
+                .max_message_size(MAX_MESSAGE_BYTES)
+                .alpn(alpn)
+                .spawn(endpoint),
+        }
+    }
+
+    /// The keys that prove who is a member.
+    pub fn keys(&self) -> MemberKeys {
+        let keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
+        keys.clone()
+    }
+
+    /// Takes in the keys of another time.
+    pub fn set_keys(&self, keys: MemberKeys) {
+        *self.keys.lock().unwrap_or_else(PoisonError::into_inner) = keys;
+    }
+
+    /// Gives the swarm a connection whose other side has proven to be a member. False if the room is
+    /// closed.
+    pub async fn let_in(&self, connection: Connection) -> bool {
+        self.links.add(&connection);
+        self.gossip.handle_connection(connection).await.is_ok()
+    }
+
+    /// Enters the swarm, or listens to it anew. `None` if the room is closed.
+    pub async fn enter(&self, events: mpsc::Sender<SwarmEvent>) -> Option<Entered> {
+        let id = IrohTopic::from_bytes(*self.topic.as_bytes());
+        let (sender, receiver) = self.gossip.subscribe(id, Vec::new()).await.ok()?.split();
+        Some(Entered {
+            topic: self.topic,
+            sender,
+            receiver,
+            events,
+        })
+    }
+
+    /// Ends the swarm and its connections.
+    pub async fn close(&self) {
+        // An error means that it has ended.
+        let _ended = self.gossip.shutdown().await;
+        self.links.end_all();
+    }
+
+    /// Its counters.
+    pub fn counters(&self) -> &Metrics {
+        self.gossip.metrics()
+    }
+}
+
+/// Adds counters to others.
+pub fn add(to: &Metrics, more: &Metrics) {
+    for (to, more) in to.iter().zip(more.iter()) {
+        let (to, more) = (to.as_any(), more.as_any());
+        if let (Some(to), Some(more)) =
+            (to.downcast_ref::<Counter>(), more.downcast_ref::<Counter>())
+        {
+            to.inc_by(more.get());
+        }
+    }
+}
 
 /// A swarm that was entered, and that nobody listens to yet.
 #[derive(Debug)]
@@ -117,161 +185,6 @@ impl Entered {
 impl Drop for Swarm {
     fn drop(&mut self) {
         self.task.abort();
-    }
-}
-
-impl Swarms {
-    /// Binds the endpoint, accepts gossip and the questions of neighbors.
-    ///
-    /// # Errors
-    /// The endpoint can't be bound.
-    pub async fn start(
-        config: &Config,
-        key: &EndpointKey,
-        answerer: Answerer,
-    ) -> Result<(Self, mpsc::Receiver<SwarmEvent>), GossipError> {
-        let lookup = MemoryLookup::new();
-        let endpoint = bind(config, key, lookup.clone()).await?;
-        let gossip = Gossip::builder()
-            .max_message_size(MAX_MESSAGE_BYTES)
-            .spawn(endpoint.clone());
-        let links = Links::default();
-        let door = Door {
-            links: links.clone(),
-            inner: gossip.clone(),
-        };
-        let router = Router::builder(endpoint.clone())
-            .accept(GOSSIP_ALPN, door)
-            .accept(ASK_ALPN, answerer)
-            .spawn();
-        let (events, received) = mpsc::channel(BATCHES);
-        tokio::spawn(watch_addresses(endpoint.clone(), events.clone()));
-        let swarms = Self {
-            endpoint,
-            gossip,
-            router,
-            links,
-            lookup,
-            events,
-            dial_timeout: Duration::from_millis(config.dial_timeout_ms),
-            config: config.clone(),
-        };
-        Ok((swarms, received))
-    }
-
-    /// This endpoint's id.
-    pub fn id(&self) -> EndpointId {
-        from_iroh(self.endpoint.id())
-    }
-
-    /// Where it is bound, and where others may dial it.
-    pub fn addresses(&self) -> LocalAddresses {
-        addresses(&self.endpoint, &self.config)
-    }
-
-    /// Enters the swarm of a topic, with nobody in it yet. `None` if gossip has ended.
-    pub async fn enter(&self, topic: TopicId) -> Option<Entered> {
-        let id = IrohTopic::from_bytes(*topic.as_bytes());
-        let (sender, receiver) = self.gossip.subscribe(id, Vec::new()).await.ok()?.split();
-        Some(Entered {
-            topic,
-            sender,
-            receiver,
-            events: self.events.clone(),
-        })
-    }
-
-    /// The way to a neighbor that is to be asked.
-    pub fn line(&self, peer: EndpointId) -> Option<Line> {
-        let limit = Duration::from_millis(self.config.question_timeout_ms);
-        Line::new(self.endpoint.clone(), peer, limit)
-    }
-
-    /// Connects to a peer, so that gossip finds the connection when it wants to talk to it.
-    ///
-    /// Gossip would dial by itself, but never say how that ended.
-    pub async fn dial(&self, peer: &EndpointAddr) -> (DialResult, Duration) {
-        let started = Instant::now();
-        let Some(address) = to_iroh(peer) else {
-            return (DialResult::Failed, started.elapsed());
-        };
-        // Gossip must find the addresses too: before it hears of the peer.
-        self.lookup.set_endpoint_info(address.clone());
-        let connect = self.endpoint.connect(address, GOSSIP_ALPN);
-        let result = match timeout(self.dial_timeout, connect).await {
-            Ok(Ok(connection)) => {
-                self.links.add(&connection);
-                match self.gossip.handle_connection(connection).await {
-                    Ok(()) => DialResult::Connected,
-                    Err(_) => DialResult::Failed,
-                }
-            }
-            Ok(Err(error)) => {
-                tracing::debug!(peer = ?peer.id, %error, "dial failed");
-                DialResult::Failed
-            }
-            Err(_) => DialResult::TimedOut,
-        };
-        (result, started.elapsed())
-    }
-
-    /// Forgets the addresses of a peer that nobody needs any more.
-    pub fn forget(&self, peer: EndpointId) {
-        if let Ok(id) = iroh::EndpointId::from_bytes(peer.as_bytes()) {
-            self.lookup.remove_endpoint_info(id);
-        }
-    }
-
-    /// Ends the gossip connections with a peer.
-    pub fn hang_up(&self, peer: EndpointId) {
-        if let Ok(id) = iroh::EndpointId::from_bytes(peer.as_bytes()) {
-            self.links.end(id, Duration::ZERO);
-        }
-    }
-
-    /// Peers whose gossip connections are all at least so old.
-    pub fn connected(&self, at_least: Duration) -> Vec<EndpointId> {
-        let settled = self.links.settled(at_least);
-        settled.into_iter().map(from_iroh).collect()
-    }
-
-    /// The counters of endpoint and gossip as OpenMetrics text, without the final `# EOF`.
-    pub fn counters(&self) -> String {
-        let mut registry = Registry::default();
-        registry.register_all(self.endpoint.metrics());
-        registry.register(self.gossip.metrics().clone());
-        let text = registry
-            .encode_openmetrics_to_string()
-            .unwrap_or_else(|error| {
-                tracing::warn!(%error, "iroh's counters can't be shown");
-                String::new()
-            });
-        text.trim_end().trim_end_matches("# EOF").to_owned()
-    }
-
-    /// Closes the endpoint when the lease ends: an endpoint that outlives its actor would be taken
-    /// for this node by its neighbors, because it has the same id.
-    pub async fn close_with(self, lease: Lease) {
-        let closed = self.endpoint.closed();
-        tokio::select! {
-            () = lease.ended() => self.close().await,
-            // In good order. Held on to, the endpoint would keep its socket.
-            _ = closed => {}
-        }
-    }
-
-    /// Leaves all swarms and closes the endpoint.
-    pub async fn close(&self) {
-        let close = async {
-            // Neighbors are told, then the connections end.
-            if let Err(error) = self.router.shutdown().await {
-                tracing::debug!(%error, "router ended badly");
-            }
-            self.endpoint.close().await;
-        };
-        if timeout(CLOSE_LIMIT, close).await.is_err() {
-            tracing::debug!("the endpoint did not close in time");
-        }
     }
 }
 
@@ -348,23 +261,5 @@ fn translate(event: Event) -> TopicEvent {
             TopicEvent::Received(message.content, from_iroh(message.delivered_from))
         }
         Event::Lagged => TopicEvent::Lagged,
-    }
-}
-
-async fn watch_addresses(endpoint: Endpoint, to: mpsc::Sender<SwarmEvent>) {
-    let mut changes = endpoint.watch_addr().stream();
-    let closed = endpoint.closed();
-    // Held on to, the endpoint would keep its socket open after it was closed.
-    drop(endpoint);
-    let hand_on = async {
-        while changes.next().await.is_some() {
-            if to.send(SwarmEvent::AddressChanged).await.is_err() {
-                return;
-            }
-        }
-    };
-    tokio::select! {
-        () = hand_on => {}
-        _ = closed => {}
     }
 }

@@ -10,10 +10,10 @@ use bytes::Bytes;
 use iroh::endpoint::Connection;
 use kukuri_contract::{
     Answer, AnswerError, Ask, AskDrop, AskError, AskId, CallError, Drill, EndpointId, GossipEvent,
-    Join, Leave, MAX_ANSWER_BYTES, MAX_ASK_BYTES, TopicId,
+    Leave, MAX_ANSWER_BYTES, MAX_ASK_BYTES, TopicId,
 };
 use kukuri_gossip::{ASK_ALPN, Config};
-use nodes::{Node, OTHER, TOPIC, local, meet, node, node_with, reach, stranger};
+use nodes::{Node, OTHER, TOPIC, join, local, meet, node, node_with, reach, stranger};
 
 impl Node {
     async fn ask(
@@ -162,7 +162,7 @@ async fn only_neighbors_are_asked_and_answers_may_be_refused() {
     meet(&mut a, &mut b).await;
     let unknown = CallError::Refused(AskError::UnknownTopic(OTHER));
     assert_eq!(a.ask_in(OTHER, b.address.id, "?").await, Err(unknown));
-    a.port.join(Join { topic: OTHER }).await.unwrap();
+    a.port.join(join(OTHER)).await.unwrap();
     let stranger = CallError::Refused(AskError::NoNeighbor(b.address.id));
     assert_eq!(a.ask_in(OTHER, b.address.id, "?").await, Err(stranger));
     let (answer, ()) = tokio::join!(a.ask(b.address.id, "?"), async {
@@ -183,7 +183,7 @@ async fn what_is_under_way_is_bounded_on_both_sides() {
         ..local()
     };
     let (mut a, mut b) = (node(1).await, node_with(2, one).await);
-    b.port.join(Join { topic: TOPIC }).await.unwrap();
+    b.port.join(join(TOPIC)).await.unwrap();
     meet(&mut a, &mut b).await;
     let mut c = node(3).await;
     meet(&mut c, &mut b).await;
@@ -214,7 +214,7 @@ async fn a_question_without_an_answer_ends_in_time_on_both_sides() {
         ..local()
     };
     let (mut a, mut b) = (node(1).await, node_with(2, hasty).await);
-    b.port.join(Join { topic: TOPIC }).await.unwrap();
+    b.port.join(join(TOPIC)).await.unwrap();
     meet(&mut a, &mut b).await;
     let answer = a.ask(b.address.id, "?").await;
     assert!(failed(answer).contains("gave up"));
@@ -228,7 +228,7 @@ async fn a_question_without_an_answer_ends_in_time_on_both_sides() {
         ..local()
     };
     let mut c = node_with(3, hasty).await;
-    c.port.join(Join { topic: TOPIC }).await.unwrap();
+    c.port.join(join(TOPIC)).await.unwrap();
     meet(&mut c, &mut a).await;
     assert!(failed(c.ask(a.address.id, "?").await).contains("200ms"));
     assert_eq!(a.dropped().await, AskDrop::TimedOut);
@@ -323,7 +323,7 @@ async fn half_open_streams_are_cut_off_and_hold_nobody_up() {
         ..local()
     };
     let (mut a, mut b) = (node_with(1, hasty).await, node(2).await);
-    a.port.join(Join { topic: TOPIC }).await.unwrap();
+    a.port.join(join(TOPIC)).await.unwrap();
     meet(&mut b, &mut a).await;
     let mut streams = Vec::new();
     let mut strangers = Vec::new();

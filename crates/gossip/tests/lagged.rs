@@ -9,8 +9,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use actix::System;
-use kukuri_contract::{Answer, Ask, Broadcast, Drill, EndpointAddr, EndpointId, GossipEvent, Join};
-use nodes::{Node, TOPIC, node};
+use kukuri_contract::{Answer, Ask, Broadcast, Drill, EndpointAddr, EndpointId, GossipEvent};
+use nodes::{Node, TOPIC, join, node};
 use tokio::sync::oneshot;
 
 /// Nodes 2 and 3: the one floods the topic until it is told to stop, the other leaves meanwhile.
@@ -58,8 +58,8 @@ async fn flood(
 
 impl Node {
     async fn up_for(&mut self, peer: EndpointId) {
-        let join = || self.port.join(Join { topic: TOPIC });
-        while !join().await.unwrap().neighbors.contains(&peer) {
+        let again = || self.port.join(join(TOPIC));
+        while !again().await.unwrap().neighbors.contains(&peer) {
             tokio::task::yield_now().await;
         }
     }
@@ -91,7 +91,7 @@ fn neighbors_are_right_again_after_lost_events() {
         };
         a.port.dial(dial).await.unwrap();
         a.up(b).await;
-        a.port.join(Join { topic }).await.unwrap();
+        a.port.join(join(topic)).await.unwrap();
         victim.send(a.address.id).unwrap();
         let lagged = |event| matches!(event, GossipEvent::TopicLagged { .. }).then_some(());
         let mut rounds = 0;
@@ -121,7 +121,7 @@ fn neighbors_are_right_again_after_lost_events() {
         a.port.answer(Answer { id, payload }).await.unwrap();
         let started = Instant::now();
         let settled = async {
-            while a.port.join(Join { topic }).await.unwrap().neighbors != [b] {
+            while a.port.join(join(topic)).await.unwrap().neighbors != [b] {
                 tokio::task::yield_now().await;
             }
         };

@@ -8,14 +8,11 @@ use std::time::Duration;
 
 use iroh::endpoint::{Connection, ConnectionError};
 use iroh::protocol::{AcceptError, ProtocolHandler, Router};
-use iroh_gossip::ALPN as GOSSIP_ALPN;
 use iroh_gossip::net::Gossip;
-use kukuri_contract::{
-    Ask, AskError, Broadcast, CallError, Dial, DialReason, EndpointAddr, EndpointId, GossipEvent,
-    Join,
-};
-use kukuri_gossip::{ASK_ALPN, Config};
-use nodes::{TOPIC, local, meet, node, node_with, reach, stranger};
+use kukuri_contract::{Ask, AskError, Broadcast, CallError, Dial, DialReason, GossipEvent};
+use kukuri_gossip::{ASK_ALPN, Config, GOSSIP_ALPN};
+use nodes::{EPOCH, Member, TOPIC, address_of, enter, id_of, join, keys_at, local, meet};
+use nodes::{node, node_with, stranger};
 use tokio::time::timeout;
 
 /// A member whose word that it lets go of this node was lost: gossip's connection is whole, and
@@ -25,17 +22,18 @@ async fn a_neighbor_on_one_side_only_is_let_go() {
     let mut a = node(1).await;
     let endpoint = stranger(9).await;
     let gossip = Gossip::builder().spawn(endpoint.clone());
+    let as_member = Member {
+        me: id_of(&endpoint),
+        topic: TOPIC,
+        gossip: gossip.clone(),
+    };
     let router = Router::builder(endpoint.clone())
-        .accept(GOSSIP_ALPN, gossip.clone())
+        .accept(GOSSIP_ALPN, as_member)
         .accept(ASK_ALPN, AllAreStrangers)
         .spawn();
     let swarm = iroh_gossip::proto::TopicId::from_bytes(*TOPIC.as_bytes());
     let _swarm = gossip.subscribe(swarm, Vec::new()).await.unwrap();
-    let member = EndpointAddr {
-        id: EndpointId::from_bytes(*endpoint.id().as_bytes()),
-        direct: endpoint.bound_sockets(),
-        relay: None,
-    };
+    let member = address_of(&endpoint);
     let dial = Dial {
         topic: TOPIC,
         peers: vec![member.clone()],
@@ -63,10 +61,11 @@ async fn a_connection_that_nobody_needs_is_closed() {
         ..local()
     };
     let (mut a, mut b) = (node_with(1, config).await, node(2).await);
-    a.port.join(Join { topic: TOPIC }).await.unwrap();
+    a.port.join(join(TOPIC)).await.unwrap();
     meet(&mut a, &mut b).await;
     let stray = stranger(9).await;
-    let connection = reach(&stray, &a.address, GOSSIP_ALPN).await;
+    let connection = enter(&stray, &a.address, &keys_at(TOPIC, EPOCH)).await;
+    let connection = connection.unwrap();
     let closed = timeout(Duration::from_secs(30), connection.closed()).await;
     assert!(matches!(closed, Ok(ConnectionError::ApplicationClosed(_))));
     // The neighbor's, which is older, is not.

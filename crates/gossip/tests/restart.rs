@@ -7,9 +7,9 @@ mod nodes;
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
 
-use kukuri_contract::{CallError, Drill, Join};
+use kukuri_contract::{CallError, Drill};
 use kukuri_gossip::Config;
-use nodes::{Node, TOPIC, local, meet, node, node_with};
+use nodes::{Node, TOPIC, join, local, meet, node, node_with};
 
 async fn free(port: SocketAddr) {
     let free = async {
@@ -41,14 +41,14 @@ async fn a_fresh_actor_takes_the_port_of_a_dead_one_and_meets_its_neighbors() {
     let bind = chosen.local_addr().unwrap();
     drop(chosen);
     let mut a = node_with(1, Config { bind, ..local() }).await;
-    a.port.join(Join { topic: TOPIC }).await.unwrap();
+    a.port.join(join(TOPIC)).await.unwrap();
     let mut b = node(2).await;
     meet(&mut a, &mut b).await;
     for _ in 0..2 {
         let mut fresh = again(1, a).await;
         // The endpoint was closed, not just lost: the neighbor knows at once.
         assert_eq!(b.down(fresh.address.id).await, 0);
-        let joined = fresh.port.join(Join { topic: TOPIC }).await.unwrap();
+        let joined = fresh.port.join(join(TOPIC)).await.unwrap();
         assert!(joined.neighbors.is_empty());
         meet(&mut fresh, &mut b).await;
         a = fresh;

@@ -13,11 +13,11 @@ use bytes::Bytes;
 use kukuri_conformance::EventLog;
 use kukuri_contract::{
     Ask, AskError, Broadcast, BroadcastError, CallError, Counters, Dial, DialError, DialReason,
-    DialResult, EndpointAddr, EndpointId, EndpointKey, Factory, GossipEvent, Join, JoinError,
-    Lease, Leave, LocalAddress, Outlet,
+    DialResult, EndpointAddr, EndpointId, EndpointKey, Factory, GossipEvent, JoinError, Lease,
+    Leave, LocalAddress, Outlet,
 };
 use kukuri_gossip::{Config, Deps, GossipError, IrohGossip, MAX_PAYLOAD_BYTES};
-use nodes::{Node, OTHER, TOPIC, local, meet, node, node_with};
+use nodes::{Node, OTHER, TOPIC, join, local, meet, node, node_with};
 
 const CHILD: &str = "KUKURI_TEST_CHILD";
 
@@ -53,7 +53,7 @@ async fn two_nodes_meet_talk_and_part() {
     assert_eq!(a.up(b.address.id).await, 1);
     println!("neighbor after {:?}", started.elapsed());
     assert_eq!(b.up(a.address.id).await, 1);
-    let again = a.port.join(Join { topic: TOPIC }).await.unwrap();
+    let again = a.port.join(join(TOPIC)).await.unwrap();
     assert_eq!(again.neighbors, [b.address.id]);
     a.say(b"from a".to_vec()).await.unwrap();
     assert_eq!(b.hears().await, "from a");
@@ -64,9 +64,17 @@ async fn two_nodes_meet_talk_and_part() {
         counters.contains("gossip_") && !counters.contains("EOF"),
         "{counters}"
     );
+    let ups = async |node: &Node| {
+        let text = node.port.counters(Counters).await.unwrap();
+        let mut lines = text.lines();
+        let up = lines.find_map(|line| line.strip_prefix("gossip_neighbor_up_total "));
+        up.unwrap().to_owned()
+    };
+    assert_eq!(ups(&a).await, "1");
     a.port.leave(Leave { topic: TOPIC }).await.unwrap();
+    assert_eq!(ups(&a).await, "1", "a counter never falls");
     assert_eq!(b.down(a.address.id).await, 0);
-    let fresh = a.port.join(Join { topic: TOPIC }).await.unwrap();
+    let fresh = a.port.join(join(TOPIC)).await.unwrap();
     assert!(fresh.neighbors.is_empty());
     a.dial(&[&b]).await;
     b.up(a.address.id).await;
@@ -118,7 +126,7 @@ async fn dials_say_how_they_ended() {
         ..local()
     };
     let mut a = node_with(1, config).await;
-    a.port.join(Join { topic: TOPIC }).await.unwrap();
+    a.port.join(join(TOPIC)).await.unwrap();
     // A socket that nobody reads.
     let silent = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let nobody = EndpointAddr {
@@ -133,18 +141,18 @@ async fn dials_say_how_they_ended() {
     };
     a.port.dial(dial).await.unwrap();
     assert_ne!(a.dialed().await, DialResult::Connected);
-    // In no topic, or in another: it connects, and becomes no neighbor.
+    // In no topic, or in another: neither side gets to know the other's.
     let other = node_with(4, local()).await;
     let topic = OTHER;
-    other.port.join(Join { topic }).await.unwrap();
+    other.port.join(join(topic)).await.unwrap();
     a.dial(&[&other]).await;
-    let connected = |event| match event {
+    let ended = |event| match event {
         GossipEvent::DialEnded { peer, result, .. } if peer == other.address.id => Some(result),
         GossipEvent::NeighborUp { .. } => panic!("a stranger is no neighbor"),
         _ => None,
     };
-    let result = a.log.wait_for("the end of the dial", connected).await;
-    assert_eq!(result, DialResult::Connected);
+    let result = a.log.wait_for("the end of the dial", ended).await;
+    assert_eq!(result, DialResult::NotMember);
 }
 
 #[actix::test]
@@ -169,11 +177,11 @@ async fn requests_about_unknown_topics_and_too_many_are_refused() {
     );
     let unknown = CallError::Refused(BroadcastError::UnknownTopic(topic));
     assert_eq!(a.say(vec![1]).await, Err(unknown));
-    a.port.join(Join { topic }).await.unwrap();
-    a.port.join(Join { topic }).await.unwrap();
+    a.port.join(join(topic)).await.unwrap();
+    a.port.join(join(topic)).await.unwrap();
     let topic = OTHER;
     let full = CallError::Refused(JoinError::TooManyTopics { limit: 1 });
-    assert_eq!(a.port.join(Join { topic }).await, Err(full));
+    assert_eq!(a.port.join(join(topic)).await, Err(full));
     let addresses = a.port.local_address(LocalAddress).await.unwrap();
     assert_eq!(addresses.advertised.direct, addresses.bound);
 }

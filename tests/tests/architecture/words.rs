@@ -108,17 +108,26 @@ const LIBRARIES: &[Library] = &[
         name: "iroh",
         files: &[
             ("crates/gossip/src/endpoint.rs", "configures the endpoint"),
+            ("crates/gossip/src/door.rs", "lets connections in"),
+            ("crates/gossip/src/member.rs", "proves over connections"),
             (
-                "crates/gossip/src/door.rs",
-                "ends connections of an earlier life",
+                "crates/gossip/src/dialer.rs",
+                "dials, and hears who wants to",
             ),
-            ("crates/gossip/src/swarm.rs", "dials through it"),
+            (
+                "crates/gossip/src/swarm.rs",
+                "gives a swarm its connections",
+            ),
+            ("crates/gossip/src/swarms.rs", "holds the endpoint"),
             ("crates/gossip/src/ask.rs", "asks and answers over it"),
         ],
     },
     Library {
         name: "iroh_metrics",
-        files: &[("crates/gossip/src/swarm.rs", "renders iroh's counters")],
+        files: &[
+            ("crates/gossip/src/swarm.rs", "adds up counters"),
+            ("crates/gossip/src/swarms.rs", "renders iroh's counters"),
+        ],
     },
     Library {
         name: "keyring",

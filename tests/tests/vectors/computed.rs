@@ -12,7 +12,7 @@ use kukuri_identity::core::{derive::TopicKey, keys::Keys};
 use kukuri_identity::format_secret;
 use serde_json::{Value, json};
 
-use crate::{bad, beacons, hex, invites, page, repair};
+use crate::{bad, beacons, hex, invites, members, page, repair};
 
 pub const EPOCH: Epoch = Epoch(2_966_667);
 /// The middle of [`EPOCH`].
@@ -36,6 +36,9 @@ pub fn file() -> Value {
         "hellos_bad": bad::hellos_bad(),
         "posts": posts(),
         "posts_bad": bad::posts_bad(),
+        "members": members::good(),
+        "claims_bad": members::claims_bad(),
+        "answers_bad": members::answers_bad(),
         "repair": repair::good(),
         "repair_bad": repair::bad(),
         "beacons": beacons::good(),
@@ -87,6 +90,7 @@ fn topic(label: &str, secret: bool) -> Value {
             "board_key": hex(keys.board_key.expose()),
             "board_seal": hex(keys.board_seal.expose()),
             "board_salt": hex(keys.board_salt.expose()),
+            "member": hex(keys.member.expose()),
             "repair": hex(keys.repair.expose()),
             "post": keys.post_seal.map(|key| hex(key.expose())),
         })

@@ -15,6 +15,7 @@ mod bad;
 mod beacons;
 mod computed;
 mod invites;
+mod members;
 mod page;
 mod repair;
 
@@ -117,6 +118,7 @@ fn keys(label: &Value, epoch: Epoch) -> EpochKeys {
         board_key: key("board_key"),
         board_seal: key("board_seal"),
         board_salt: key("board_salt"),
+        member: key("member"),
         repair: key("repair"),
         post_seal: (!keys["post"].is_null()).then(|| key("post")),
     }

@@ -12,8 +12,9 @@ use std::time::{Duration, Instant};
 use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, WrapFuture};
 use kukuri_contract::{
     CallError, Dial, DialReason, DiscoveryEvent, DiscoveryPort, EndpointAddr, EndpointId,
-    GossipEvent, GossipPort, LocalAddresses, Never, NodeEvent, PostDrop, Probe, Remember,
-    RememberContacts, Source, Stop, StoreEvent, StorePort, TopicId, TopicName, Verdict, WallClock,
+    GossipEvent, GossipPort, LocalAddresses, MemberKeys, Never, NodeEvent, PostDrop, Probe,
+    Remember, RememberContacts, Source, Stop, StoreEvent, StorePort, TopicId, TopicName, Verdict,
+    WallClock,
 };
 use tokio::sync::broadcast;
 
@@ -56,6 +57,7 @@ pub(super) struct OpenTopic {
     pub(super) name: TopicName,
     pub(super) secret: bool,
     pub(super) state: TopicState,
+    pub(super) keys: Option<MemberKeys>,
     pub(super) events: broadcast::Sender<TopicEvent>,
 }
 

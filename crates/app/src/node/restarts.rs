@@ -40,19 +40,20 @@ impl NodeActor {
         };
         for (topic, open) in &self.topics {
             let peers: Vec<EndpointAddr> = open.state.addresses().cloned().collect();
-            let (gossip, dial) = (
-                ports.gossip.clone(),
-                Dial {
-                    topic: *topic,
-                    peers,
-                    reason: DialReason::Found,
-                },
-            );
-            let join = Join { topic: *topic };
+            let topic = *topic;
+            let (ports, keys) = (ports.clone(), self.keys(topic));
+            let dial = Dial {
+                topic,
+                peers,
+                reason: DialReason::Found,
+            };
             let dialed = async move {
-                // Its reply is for the next comparison; this must come before the dials.
-                let _joined = gossip.join(join).await;
-                gossip.dial(dial).await
+                // Its reply is for the next comparison; this must come before the dials. Without
+                // keys they fail, as they do without identity.
+                if let Ok(keys) = keys.of(&ports.identity, topic).await {
+                    let _joined = ports.gossip.join(Join { topic, keys }).await;
+                }
+                ports.gossip.dial(dial).await
             };
             self.call(GossipPort::SERVICE, dialed, ctx);
         }

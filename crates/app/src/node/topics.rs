@@ -6,8 +6,9 @@ use actix::{
     ActorFutureExt, AsyncContext, Context, Handler, ResponseActFuture, ResponseFuture, WrapFuture,
 };
 use kukuri_contract::{
-    AddTopic, AuthorId, Discover, DiscoveryPort, Forget, Join, Joined, KnownPeers, LastSeq, Leave,
-    Never, NodeEvent, RemoveTopic, SetAddress, SetNeighbors, Source, TopicId,
+    AddTopic, AuthorId, CallError, Discover, DiscoveryPort, Epoch, Forget, IdentityPort, Join,
+    Joined, KeyBytes, KnownPeers, LastSeq, Leave, MemberKeys, Never, NodeEvent, RemoveTopic,
+    SetAddress, SetNeighbors, Source, TopicId, TopicKeys, TopicKeysError,
 };
 
 use super::actor::{NodeActor, OpenTopic};
@@ -40,12 +41,16 @@ impl Handler<Open> for NodeActor {
         };
         let prepared = prepare(ports.clone(), wanted.clone(), author);
         let told = prepared.into_actor(self).then(move |prepared, actor, _| {
-            let entered = prepared.and_then(|prepared| actor.enter(prepared, wanted, joined_at));
+            let entered = prepared.and_then(|prepared| {
+                let entered = actor.enter(prepared, wanted, joined_at)?;
+                Ok((actor.keys(entered.topic), entered))
+            });
             let told = async move {
                 match entered {
-                    Ok(Entered { topic, discover }) => {
-                        (Some(topic), tell_services(&ports, topic, discover).await)
-                    }
+                    Ok((keys, Entered { topic, discover })) => (
+                        Some(topic),
+                        tell_services(&ports, keys, topic, discover).await,
+                    ),
                     Err(error) => (None, Err(error)),
                 }
             };
@@ -53,12 +58,12 @@ impl Handler<Open> for NodeActor {
         });
         let done = told.map(|(entered, told), actor, ctx| {
             match (&told, entered) {
-                (Ok((topic, joined)), _) => actor.compare_neighbors(*topic, 0, joined, ctx),
+                (Ok(told), _) => actor.told(told, 0, ctx),
                 // What can't be joined is not half joined.
                 (Err(_), Some(topic)) => _ = ctx.spawn(actor.leave(topic).into_actor(actor)),
                 (Err(_), None) => {}
             }
-            told.map(|(topic, _)| topic)
+            told.map(|told| told.topic)
         });
         Box::pin(done)
     }
@@ -105,19 +110,84 @@ async fn prepare(
     })
 }
 
-/// Tells gossip and discovery of a topic; telling them again changes nothing.
+/// What the services were told of a topic.
+struct Told {
+    topic: TopicId,
+    joined: Joined,
+    keys: MemberKeys,
+}
+
+/// Tells gossip and discovery of a topic; telling them again changes nothing, but that gossip gets
+/// the keys of this epoch.
 async fn tell_services(
     ports: &Ports,
+    keys: Keys,
     topic: TopicId,
     discover: Discover,
-) -> Result<(TopicId, Joined), TopicError> {
+) -> Result<Told, TopicError> {
+    let keys = keys.of(&ports.identity, topic).await?;
     // The swarm first: a peer that discovery finds must have where to go.
-    let joined = ports.gossip.join(Join { topic }).await?;
+    let join = Join {
+        topic,
+        keys: keys.clone(),
+    };
+    let joined = ports.gossip.join(join).await?;
     ports.discovery.discover(discover).await?;
-    Ok((topic, joined))
+    Ok(Told {
+        topic,
+        joined,
+        keys,
+    })
+}
+
+/// What proves in this epoch that this node is a member of a topic, and others are.
+pub(super) struct Keys {
+    epoch: Epoch,
+    /// Those that there are, perhaps of an earlier epoch.
+    known: Option<MemberKeys>,
+}
+
+impl Keys {
+    pub(super) async fn of(
+        self,
+        identity: &IdentityPort,
+        topic: TopicId,
+    ) -> Result<MemberKeys, CallError<TopicKeysError>> {
+        let epoch = self.epoch;
+        if let Some(known) = self.known.filter(|known| known.epoch == epoch) {
+            return Ok(known);
+        }
+        let key = async |epoch| -> Result<KeyBytes, CallError<TopicKeysError>> {
+            Ok(identity
+                .topic_keys(TopicKeys { topic, epoch })
+                .await?
+                .member)
+        };
+        let own = key(epoch).await?;
+        let mut others = Vec::new();
+        for other in MemberKeys::others_around(epoch) {
+            others.push((other, key(other).await?));
+        }
+        Ok(MemberKeys { epoch, own, others })
+    }
 }
 
 impl NodeActor {
+    /// The keys of a topic, or what it takes to ask for them.
+    pub(super) fn keys(&self, topic: TopicId) -> Keys {
+        Keys {
+            epoch: Epoch::at(self.clock.now()),
+            known: self.topics.get(&topic).and_then(|open| open.keys.clone()),
+        }
+    }
+
+    fn told(&mut self, told: &Told, generation: u64, ctx: &mut Context<Self>) {
+        if let Some(open) = self.topics.get_mut(&told.topic) {
+            open.keys = Some(told.keys.clone());
+        }
+        self.compare_neighbors(told.topic, generation, &told.joined, ctx);
+    }
+
     fn enter(
         &mut self,
         prepared: Prepared,
@@ -146,6 +216,7 @@ impl NodeActor {
             name: wanted.name.clone(),
             secret: wanted.secret.is_some(),
             state,
+            keys: None,
             events: wanted.events.clone(),
         };
         tracing::info!(?topic, name = %opened.name, "topic joined");
@@ -209,6 +280,7 @@ impl NodeActor {
             return;
         };
         let generation = open.state.generation();
+        let keys = self.keys(topic);
         let discover = Discover {
             topic,
             peers: wanted.peers,
@@ -220,12 +292,12 @@ impl NodeActor {
         };
         let told = async move {
             ports.identity.add_topic(add).await?;
-            tell_services(&ports, topic, discover).await
+            tell_services(&ports, keys, topic, discover).await
         };
         let then = told
             .into_actor(self)
             .map(move |told, actor, ctx| match told {
-                Ok((_, joined)) => actor.compare_neighbors(topic, generation, &joined, ctx),
+                Ok(told) => actor.told(&told, generation, ctx),
                 Err(error) => actor.call_failed(error.service(), &error),
             });
         ctx.spawn(then);

@@ -69,6 +69,7 @@ pub fn keys(n: u8) -> EpochKeys {
         board_key: KeyBytes::new([n ^ 0x50; 32]),
         board_seal: KeyBytes::new([n ^ 0x90; 32]),
         board_salt: KeyBytes::new([n ^ 0xd0; 32]),
+        member: KeyBytes::new([n ^ 0x60; 32]),
         repair: KeyBytes::new([n ^ 0x20; 32]),
         post_seal: None,
     }

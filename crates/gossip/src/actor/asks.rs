@@ -72,12 +72,17 @@ impl GossipActor {
     /// A peer that has let go of this node, and whose word of it was lost, would stay a neighbor that
     /// nothing comes from. (iroh-gossip sends that word on one of two connections and closes it; the
     /// other one lives.) The first time it may only be slow to notice its new neighbor.
-    fn check_both_sides(&mut self, peer: EndpointId, answer: &Result<Bytes, AskError>) {
+    fn check_both_sides(
+        &mut self,
+        topic: TopicId,
+        peer: EndpointId,
+        answer: &Result<Bytes, AskError>,
+    ) {
         match answer {
             Err(AskError::OneSided) if !self.asks.one_sided.insert(peer) => {
                 tracing::debug!(?peer, "a neighbor on one side only; hanging up");
                 self.asks.one_sided.remove(&peer);
-                self.swarms.hang_up(peer);
+                self.swarms.hang_up(topic, peer);
             }
             Ok(_) => _ = self.asks.one_sided.remove(&peer),
             Err(_) => {}
@@ -132,7 +137,7 @@ impl Handler<Ask> for GossipActor {
         let then = asked.into_actor(self).map(move |answer, actor, ctx| {
             let now = actor.now();
             actor.asks.questions.end(topic, peer, now);
-            actor.check_both_sides(peer, &answer);
+            actor.check_both_sides(topic, peer, &answer);
             actor.forget(peer);
             actor.hang_up_idle(ctx);
             answer

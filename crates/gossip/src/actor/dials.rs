@@ -47,16 +47,10 @@ impl GossipActor {
         let id = peer.id;
         let peer = self.hosts.without_resting(peer, self.now());
         let dialed_at = peer.clone();
-        // A neighbor in another topic is connected: one connection carries all topics.
-        let mut topics = self.topics.values();
-        let connected = topics.any(|open| open.membership.neighbors().contains(&id));
         let sender = self.topics.get(&topic).map(|open| open.swarm.sender());
         let swarms = self.swarms.clone();
         let dialed = async move {
-            let (result, took) = match connected {
-                true => (DialResult::Connected, Duration::ZERO),
-                false => swarms.dial(&peer).await,
-            };
+            let (result, took) = swarms.dial(topic, &peer).await;
             if let (DialResult::Connected, Some(sender)) = (result, sender) {
                 sender.ask(id).await;
             }
@@ -69,12 +63,14 @@ impl GossipActor {
                 actor.dialing -= 1;
                 let now = actor.now();
                 let connected = result == DialResult::Connected;
-                actor.hosts.dial_ended(&dialed_at, connected, now);
+                // Whoever says no is there: nobody is aimed at somebody else's host.
+                let answered = connected || result == DialResult::NotMember;
+                actor.hosts.dial_ended(&dialed_at, answered, now);
                 if let Some(open) = actor.topics.get_mut(&topic) {
                     open.membership.dial_ended(id, connected, now);
                 }
                 match connected {
-                    true => actor.expect_neighbor(id, ctx),
+                    true => actor.expect_neighbor(topic, id, ctx),
                     false => actor.forget(id),
                 }
                 actor.emit(GossipEvent::DialEnded {
@@ -88,13 +84,13 @@ impl GossipActor {
         ctx.spawn(then);
     }
 
-    /// A peer that is connected and does not become a neighbor is in another topic, or takes this
-    /// node for the neighbor that it was before a crash. Hanging up helps with both.
-    fn expect_neighbor(&mut self, peer: EndpointId, ctx: &mut Context<Self>) {
+    /// A member that is connected and does not become a neighbor takes this node for the neighbor
+    /// that it was before a crash. Hanging up helps.
+    fn expect_neighbor(&mut self, topic: TopicId, peer: EndpointId, ctx: &mut Context<Self>) {
         ctx.run_later(JOIN_LIMIT, move |actor, _| {
-            if !actor.needs(peer) {
+            if !actor.needs(topic, peer) {
                 tracing::debug!(?peer, "connected, and no neighbor; hanging up");
-                actor.swarms.hang_up(peer);
+                actor.swarms.hang_up(topic, peer);
                 actor.forget(peer);
             }
         });
@@ -104,17 +100,22 @@ impl GossipActor {
     /// and notices now.
     pub(super) fn hang_up_strays(&mut self) {
         let stray = Duration::from_millis(self.config.stray_ms);
-        let connected = self.swarms.connected(stray);
-        for peer in connected.into_iter().filter(|peer| !self.needs(*peer)) {
-            tracing::debug!(?peer, "connected, and a neighbor nowhere; hanging up");
-            self.swarms.hang_up(peer);
+        for topic in self.topics.keys().copied().collect::<Vec<_>>() {
+            let connected = self.swarms.connected(topic, stray);
+            for peer in connected
+                .into_iter()
+                .filter(|peer| !self.needs(topic, *peer))
+            {
+                tracing::debug!(?peer, "connected, and no neighbor; hanging up");
+                self.swarms.hang_up(topic, peer);
+            }
         }
     }
 
-    /// Whether a peer is a neighbor in some topic, or is being dialed for one.
-    fn needs(&self, peer: EndpointId) -> bool {
-        let mut topics = self.topics.values();
-        topics.any(|open| {
+    /// Whether a peer is a neighbor in a topic, or is being dialed for it.
+    fn needs(&self, topic: TopicId, peer: EndpointId) -> bool {
+        let open = self.topics.get(&topic);
+        open.is_some_and(|open| {
             open.membership.neighbors().contains(&peer) || open.membership.is_dialing(peer)
         })
     }

@@ -6,7 +6,8 @@ use actix::{ActorFutureExt, AsyncContext, Context, StreamHandler, WrapFuture};
 use kukuri_contract::{EndpointId, GossipEvent, TopicId};
 
 use super::GossipActor;
-use crate::swarm::{Subscription, SwarmEvent, TopicEvent};
+use crate::swarm::{Subscription, TopicEvent};
+use crate::swarms::SwarmEvent;
 
 /// After lost events, what is known of neighbors is renewed so much later. A new subscription costs
 /// the broadcasts that wait in the old one, so not one for each loss of a flood; half a second: a

@@ -19,11 +19,10 @@ const MAX_CANDIDATES: usize = 64;
 const MAX_HEALERS: usize = 8;
 /// Dials that begin at once; the next ones follow at the configured pace.
 const FIRST_DIALS: u32 = 2;
-/// First and longest rest of a peer that was dialed and did not become a neighbor: it may be in
-/// another topic only, or it takes this node for the neighbor that it was before a crash, until its
-/// connections of that life have timed out.
+/// First and longest rest of a peer that was dialed and did not become a neighbor: it takes this node
+/// for the neighbor that it was before a crash, until its connections of that life have timed out.
 const REST_CONNECTED: (Duration, Duration) = (Duration::from_secs(3), Duration::from_secs(60));
-/// First and longest rest of a peer that could not be dialed.
+/// First and longest rest of a peer that could not be dialed, or is no member (yet).
 const REST_FAILED: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
 
 /// The dials of one topic.

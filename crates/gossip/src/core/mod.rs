@@ -1,8 +1,10 @@
-//! Whom to dial, what to advertise, who is asked and answered: pure logic, given the time and the
-//! randomness.
+//! Whom to dial, what to advertise, who is a member, who is asked and answered: pure logic, given the
+//! time and the randomness.
 
 pub mod addresses;
 pub mod ask_wire;
 pub mod asks;
 pub mod hosts;
+pub mod member;
 pub mod membership;
+pub mod waiting;

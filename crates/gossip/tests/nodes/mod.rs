@@ -2,19 +2,44 @@
 
 #![allow(dead_code, reason = "no test needs all of it")]
 
+pub mod outsider;
+
 use std::net::Ipv4Addr;
 
 use iroh::endpoint::{Connection, presets};
+use iroh::protocol::{AcceptError, ProtocolHandler};
 use iroh::{Endpoint, RelayMode, SecretKey, TransportAddr};
+use iroh_gossip::net::Gossip;
 use kukuri_conformance::EventLog;
 use kukuri_contract::{
-    Dial, DialReason, EndpointAddr, EndpointId, EndpointKey, Factory, GossipEvent, GossipPort,
-    Join, Lease, Outlet, TopicId,
+    Dial, DialReason, EndpointAddr, EndpointId, EndpointKey, Epoch, Factory, GossipEvent,
+    GossipPort, Join, KeyBytes, Lease, MemberKeys, Outlet, TopicId,
 };
-use kukuri_gossip::{Config, Deps, IrohGossip};
+use kukuri_gossip::core::member::{BINDING_BYTES, BINDING_LABEL, Channel, answer, claim};
+use kukuri_gossip::{Config, Deps, GOSSIP_ALPN, IrohGossip};
 
 pub const TOPIC: TopicId = TopicId::from_bytes([0x70; 32]);
 pub const OTHER: TopicId = TopicId::from_bytes([0x71; 32]);
+
+/// The present epoch.
+pub const EPOCH: Epoch = Epoch(100);
+
+/// What members of a topic have in an epoch.
+pub fn keys_at(topic: TopicId, epoch: Epoch) -> MemberKeys {
+    let key = |epoch: Epoch| KeyBytes::new([topic.as_bytes()[0] ^ epoch.0 as u8; 32]);
+    let others = MemberKeys::others_around(epoch).map(|other| (other, key(other)));
+    MemberKeys {
+        epoch,
+        own: key(epoch),
+        others: others.collect(),
+    }
+}
+
+/// Joins a topic as a member of it.
+pub fn join(topic: TopicId) -> Join {
+    let keys = keys_at(topic, EPOCH);
+    Join { topic, keys }
+}
 
 pub struct Node {
     pub port: GossipPort,
@@ -68,7 +93,7 @@ pub async fn reach(from: &Endpoint, to: &EndpointAddr, alpn: &[u8]) -> Connectio
 /// Node number n, in the topic.
 pub async fn node(n: u8) -> Node {
     let node = node_with(n, local()).await;
-    node.port.join(Join { topic: TOPIC }).await.unwrap();
+    node.port.join(join(TOPIC)).await.unwrap();
     node
 }
 
@@ -111,4 +136,87 @@ impl Node {
         };
         self.log.wait_for("the loss of a neighbor", down).await
     }
+}
+
+/// A connection, as its ends prove it.
+pub fn channel(connection: &Connection, initiator: EndpointId, responder: EndpointId) -> Channel {
+    let mut binding = [0; BINDING_BYTES];
+    connection
+        .export_keying_material(&mut binding, BINDING_LABEL, b"")
+        .unwrap();
+    Channel {
+        binding,
+        initiator,
+        responder,
+    }
+}
+
+pub fn id_of(endpoint: &Endpoint) -> EndpointId {
+    EndpointId::from_bytes(*endpoint.id().as_bytes())
+}
+
+pub fn address_of(endpoint: &Endpoint) -> EndpointAddr {
+    EndpointAddr {
+        id: id_of(endpoint),
+        direct: endpoint.bound_sockets(),
+        relay: None,
+    }
+}
+
+/// Sends these bytes where a claim belongs; gives what came back, if the connection is still open.
+pub async fn claim_with(connection: &Connection, bytes: &[u8]) -> Option<Vec<u8>> {
+    let (mut send, mut recv) = connection.open_bi().await.ok()?;
+    send.write_all(bytes).await.ok()?;
+    send.finish().ok()?;
+    recv.read_to_end(1000).await.ok()
+}
+
+/// Connects to a node and proves to be a member, as a node does. Says whether it was let in.
+pub async fn enter(from: &Endpoint, to: &EndpointAddr, keys: &MemberKeys) -> Option<Connection> {
+    let connection = reach(from, to, GOSSIP_ALPN).await;
+    let (claimed, bytes) = claim(channel(&connection, id_of(from), to.id), keys);
+    let answer = claim_with(&connection, &bytes).await?;
+    claimed.check(&answer).ok()?;
+    Some(connection)
+}
+
+/// A member that lets other members in, as a node does, and hands them on.
+#[derive(Debug)]
+pub struct Member {
+    pub me: EndpointId,
+    pub topic: TopicId,
+    pub gossip: Gossip,
+}
+
+impl ProtocolHandler for Member {
+    async fn accept(&self, connection: Connection) -> Result<(), AcceptError> {
+        let peer = EndpointId::from_bytes(*connection.remote_id().as_bytes());
+        let (mut send, mut recv) = connection.accept_bi().await?;
+        let claim = recv
+            .read_to_end(1000)
+            .await
+            .map_err(AcceptError::from_err)?;
+        let keys = keys_at(self.topic, EPOCH);
+        let channel = channel(&connection, peer, self.me);
+        let (_, answer) = answer(&channel, &claim, [(self.topic, &keys)]).unwrap();
+        send.write_all(&answer)
+            .await
+            .map_err(AcceptError::from_err)?;
+        send.finish().map_err(AcceptError::from_err)?;
+        self.gossip.accept(connection).await
+    }
+}
+
+/// The topic and the proof with which a member of a topic answers a claim, whatever the claim is.
+pub fn respond(
+    connection: &Connection,
+    initiator: EndpointId,
+    responder: EndpointId,
+    topic: TopicId,
+) -> (TopicId, Vec<u8>) {
+    let channel = channel(connection, initiator, responder);
+    let keys = keys_at(topic, EPOCH);
+    let (_, claim) = claim(channel.clone(), &keys);
+    let (topic, proof) = answer(&channel, &claim, [(topic, &keys)]).unwrap();
+    (topic, proof.to_vec())
 }

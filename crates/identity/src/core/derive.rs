@@ -63,6 +63,7 @@ impl TopicKey {
             board_key: key("board key"),
             board_seal: key("board seal"),
             board_salt: key("board salt"),
+            member: key("member"),
             repair: key("repair"),
             post_seal: self.secret.then(|| key("post")),
         }
@@ -121,12 +122,13 @@ mod tests {
                 &keys.board_key,
                 &keys.board_seal,
                 &keys.board_salt,
+                &keys.member,
                 &keys.repair,
                 keys.post_seal.as_ref().unwrap(),
             ];
             seen.extend(seals.map(|key| key.expose().to_vec()));
         }
-        assert_eq!(seen.len(), 20);
+        assert_eq!(seen.len(), 22);
     }
 
     #[test]

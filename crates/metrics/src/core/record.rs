@@ -65,6 +65,10 @@ impl Recorder {
             GossipEvent::AskDropped { reason } => {
                 vec![count(&series::ASKS_DROPPED, reason.as_str(), 1)]
             }
+            GossipEvent::ProofDropped { side, reason } => {
+                let labels = [side.as_str(), reason.as_str()];
+                vec![Change::Count(series::PROOFS_DROPPED.name, labels, 1)]
+            }
             GossipEvent::Lagged(missed) => lagged(GossipPort::SERVICE, *missed),
             _ => Vec::new(),
         }

@@ -5,8 +5,8 @@
 
 use kukuri_contract::{
     AnnounceResult, AskDrop, BeaconDrop, BoardResult, DialResult, DiscoveryPort, GossipPort,
-    HelloDrop, IdentityPort, MetricsPort, PageDrop, PostDrop, Reachability, RepairResult,
-    RestartReason, SecretStoreKind, SkipReason, Source, StorePort, Verdict,
+    HelloDrop, IdentityPort, MetricsPort, PageDrop, PostDrop, ProofDrop, ProofSide, Reachability,
+    RepairResult, RestartReason, SecretStoreKind, SkipReason, Source, StorePort, Verdict,
 };
 
 /// One series, or one for each combination of its labels' values.
@@ -109,6 +109,14 @@ const REASON_OF_STORE_FAILURE: Label = Label {
 const REASON_OF_ASK_DROP: Label = Label {
     name: "reason",
     values: || AskDrop::ALL.map(AskDrop::as_str).to_vec(),
+};
+const SIDE_OF_PROOF: Label = Label {
+    name: "side",
+    values: || ProofSide::ALL.map(ProofSide::as_str).to_vec(),
+};
+const REASON_OF_PROOF_DROP: Label = Label {
+    name: "reason",
+    values: || ProofDrop::ALL.map(ProofDrop::as_str).to_vec(),
 };
 const REASON_OF_RESTART: Label = Label {
     name: "reason",
@@ -256,6 +264,9 @@ all_series! {
         "Peers that were not dialed, because others waited already.";
     ASKS_DROPPED = "kukuri_gossip_asks_dropped_total", Counter, &[REASON_OF_ASK_DROP],
         "Questions of peers that were not passed on.";
+    PROOFS_DROPPED = "kukuri_gossip_proofs_dropped_total", Counter,
+        &[SIDE_OF_PROOF, REASON_OF_PROOF_DROP],
+        "Connections that were not let into a topic, because one side did not prove to be a member.";
     DELIVERY = "kukuri_gossip_delivery_seconds", Histogram(CONTACT), &[],
         "From the author's clock to the delivery of a post; clocks that disagree add to it.";
 
