@@ -1,6 +1,7 @@
 //! Commands and flags. Their docs are what `--help`, the man pages and the completions say.
 
 mod join;
+mod keys;
 
 use std::path::PathBuf;
 
@@ -9,6 +10,7 @@ use clap_complete::Shell;
 use kukuri::TopicName;
 
 pub use join::{JoinArgs, PeerArg};
+pub use keys::KeyArgs;
 
 use super::EXIT_GAVE_UP;
 use super::since::Since;
@@ -79,6 +81,7 @@ In other terminals, with a different --data-dir each:
 Examples:
   kukuri join tea                                  over the public DHT
   kukuri join tea --secret-file tea.secret         only with those who have the secret
+  kukuri join tea --passphrase-file /etc/kukuri/p  on a machine without a keyring
   kukuri join tea --metrics 127.0.0.1:9100         with Prometheus metrics at /metrics
   echo hello | kukuri join tea --exit-after-input  post and go
 
@@ -181,6 +184,9 @@ pub struct IdArgs {
     /// Where the identity is kept. Default: the platform's data directory.
     #[arg(long, value_name = "DIR")]
     pub data_dir: Option<PathBuf>,
+    /// How the keys are protected.
+    #[command(flatten)]
+    pub keys: KeyArgs,
 }
 
 /// Flags of `kukuri topic`.

@@ -2,5 +2,6 @@
 
 pub mod derive;
 pub mod keys;
+pub mod sealed;
 pub mod secret;
 pub mod topics;
