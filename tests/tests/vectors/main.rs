@@ -14,6 +14,7 @@
 mod bad;
 mod beacons;
 mod computed;
+mod keyfile;
 mod page;
 mod repair;
 
