@@ -225,6 +225,47 @@ fn nothing_that_a_node_says_has_a_secret_in_it() {
     said.assert_free_of(&secrets);
 }
 
+/// What a keyring is given, and gives back, starts like this.
+const STORED: &[u8] = b"kukuri-id\x01";
+
+/// On a real Secret Service; its library and D-Bus's log what goes on, too.
+#[test]
+fn nothing_that_goes_to_a_keyring_is_told() {
+    let dir = TempDir::with_prefix("kukuri-test-").unwrap();
+    let script = "printf secret | gnome-keyring-daemon --unlock --components=secrets >/dev/null; \
+        tries=0; until dbus-send --session --print-reply=literal --dest=org.freedesktop.DBus / \
+        org.freedesktop.DBus.NameHasOwner string:org.freedesktop.secrets | grep -q true; \
+        do tries=$((tries + 1)); [ $tries -lt 1000 ] || exit 1; sleep 0.01; done; \
+        for flag in --log=trace '--log=trace --json'; do \
+        \"$0\" id --data-dir \"$HOME/node\" $flag || exit 1; done";
+    let run = Command::new("dbus-run-session")
+        .args(["--", "sh", "-c", script])
+        .arg(binary())
+        .env("HOME", dir.path())
+        .env("XDG_DATA_HOME", dir.path().join("data"))
+        .env("XDG_RUNTIME_DIR", dir.path())
+        .env("KUKURI_IDENTITY__STORE", "os")
+        .output();
+    let installed = Command::new("gnome-keyring-daemon")
+        .arg("--version")
+        .output();
+    let (Ok(run), Ok(_)) = (run, installed) else {
+        println!("SKIPPED: needs the packages dbus and gnome-keyring");
+        return;
+    };
+    let text = [run.stdout, run.stderr].concat();
+    let shown = String::from_utf8_lossy(&text).into_owned();
+    assert!(run.status.success(), "{shown}");
+    assert_eq!(
+        shown.matches("the keyring of the operating system").count(),
+        4,
+        "{shown}"
+    );
+    let mut said = Said::default();
+    said.add("two runs with a keyring", text);
+    said.assert_free_of(&[Secret::new("the stored form", STORED)]);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn debug_of_whatever_is_public_has_no_secret_in_it() {
     let dir = TempDir::with_prefix("kukuri-test-").unwrap();

@@ -12,7 +12,7 @@ use kukuri_identity::core::{derive::TopicKey, keys::Keys};
 use kukuri_identity::format_secret;
 use serde_json::{Value, json};
 
-use crate::{bad, beacons, hex, keyfile, page, repair};
+use crate::{bad, beacons, hex, page, repair, sealed};
 
 pub const EPOCH: Epoch = Epoch(2_966_667);
 /// The middle of [`EPOCH`].
@@ -46,8 +46,8 @@ pub fn file() -> Value {
         "pages": page::good(),
         "pages_bad": page::bad(),
         "links": links(),
-        "key_files": keyfile::good(),
-        "key_files_bad": keyfile::bad(),
+        "sealed_keys": sealed::good(),
+        "sealed_keys_bad": sealed::bad(),
     })
 }
 

@@ -14,9 +14,9 @@
 mod bad;
 mod beacons;
 mod computed;
-mod keyfile;
 mod page;
 mod repair;
+mod sealed;
 
 use std::fmt::Debug;
 

@@ -93,8 +93,8 @@ pub fn bad() -> Value {
 }
 
 #[test]
-fn key_files() {
-    for (input, output) in vectors("key_files") {
+fn sealed_keys() {
+    for (input, output) in vectors("sealed_keys") {
         let (lock, file) = (&input["lock"], unhex(&output["file"]));
         let unlock = match lock["passphrase"].as_str() {
             Some(text) => {
@@ -117,7 +117,7 @@ fn key_files() {
         let keys = Keys::from_stored(&stored).unwrap();
         assert_eq!(keys.link(), node(1).link());
     }
-    all_fail("key_files_bad", |input| {
+    all_fail("sealed_keys_bad", |input| {
         let file = unhex(&input["file"]);
         let opened = sealed::open(&file, &passphrase(input["passphrase"].as_str().unwrap()));
         opened.map(drop) as Result<(), SealedError>
