@@ -121,8 +121,9 @@ fn say(place: &Place) {
     let Place { kind, note } = place;
     match kind {
         SecretStoreKind::Plaintext => tracing::warn!(
-            "the node's keys are in {note}: whoever reads it, or a backup of it, is this node; start \
-             with a passphrase or a key file, and without that setting, to have it encrypted"
+            "the node's keys are not protected: whoever reads their file, or a backup of it, is this \
+             node; to have it encrypted, start with a passphrase or a key file, and without \
+             --insecure-plaintext-store; they are in {note}"
         ),
         _ => tracing::info!(store = kind.as_str(), "the node's keys are in {note}"),
     }

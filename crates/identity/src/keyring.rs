@@ -65,7 +65,7 @@ impl KeyringStore {
     ) -> Result<T, KeyStoreError> {
         let (tx, rx) = mpsc::channel();
         let answer = move || {
-            let entry = entry(&user).map_err(|error| KeyStoreError::NoKeyring(error.to_string()));
+            let entry = entry(&user).map_err(|error| KeyStoreError::NoKeyring(reason(&error)));
             request(&entry?)
         };
         // Nobody waits any more after the time limit.
@@ -138,6 +138,14 @@ fn entry(user: &str) -> keyring_core::Result<Entry> {
 fn entry(_: &str) -> keyring_core::Result<Entry> {
     let why = format!("{SERVICE} has no store for this platform");
     Err(Error::NotSupportedByStore(why))
+}
+
+/// Why there is no keyring, without the library's own words around it.
+fn reason(error: &Error) -> String {
+    match error {
+        Error::PlatformFailure(source) | Error::NoStorageAccess(source) => source.to_string(),
+        other => other.to_string(),
+    }
 }
 
 /// An error of a request. Some of the library's errors hold what it has read, which may be the keys:
