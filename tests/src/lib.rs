@@ -17,6 +17,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -29,18 +30,43 @@ use tempfile::TempDir;
 /// the test fails.
 pub const DEADLINE: Duration = Duration::from_secs(120);
 
+/// What encrypts the keys of each [`Process`]: a key, because a passphrase takes its time.
+pub const KEY: &str = "6b756b7572692074657374733a206e6f7468696e6720746f2067756172642e2e";
+
+/// A file with [`KEY`] in a directory of its own.
+///
+/// # Panics
+/// When it can't be written.
+pub fn key_file(dir: &Path) -> PathBuf {
+    let file = dir.join("key");
+    secret_file(&file, KEY);
+    file
+}
+
+/// Writes a file that nobody else may read.
+///
+/// # Panics
+/// When it can't be written.
+pub fn secret_file(file: &Path, content: &str) {
+    std::fs::write(file, content).expect("a file in a directory of the test");
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+    std::fs::set_permissions(file, mode).expect("a file of the test");
+}
+
 /// A running `kukuri`. Killed when dropped.
 pub struct Process {
     child: Child,
     input: Option<ChildStdin>,
     events: Receiver<Value>,
     seen: Vec<Value>,
+    said: Arc<Mutex<String>>,
     errors: PathBuf,
     _dir: TempDir,
 }
 
 impl Process {
-    /// Starts `kukuri ARGS --json`, with its secrets in files and no settings but these.
+    /// Starts `kukuri ARGS --json`, with its keys in a file, encrypted with [`KEY`], and no settings
+    /// but these.
     ///
     /// # Panics
     /// When it can't be started.
@@ -48,7 +74,7 @@ impl Process {
         Self::start_with(args, &[])
     }
 
-    /// The same with more settings, as environment variables.
+    /// The same with more settings, as environment variables; an empty value takes one away.
     ///
     /// # Panics
     /// When it can't be started.
@@ -58,15 +84,26 @@ impl Process {
     ) -> Self {
         let dir = TempDir::with_prefix("kukuri-test-").expect("a temporary directory");
         let errors = dir.path().join("stderr");
-        let mut child = Command::new(binary())
+        let mut command = Command::new(binary());
+        command
             .args(args)
             .arg("--json")
             .env_clear()
             .envs(std::env::vars_os().filter(|(name, _)| name == "PATH"))
             .env("HOME", dir.path())
             .env("KUKURI_IDENTITY__STORE", "file")
+            .env("KUKURI_IDENTITY__KEY_FILE", key_file(dir.path()))
             .env("RUST_BACKTRACE", "1")
-            .envs(settings.iter().copied())
+            .envs(
+                settings
+                    .iter()
+                    .filter(|(_, value)| !value.is_empty())
+                    .copied(),
+            );
+        for (name, _) in settings.iter().filter(|(_, value)| value.is_empty()) {
+            command.env_remove(name);
+        }
+        let mut child = command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(File::create(&errors).expect("a file for standard error"))
@@ -74,8 +111,13 @@ impl Process {
             .expect("the binary starts");
         let output = child.stdout.take().expect("standard output is piped");
         let (tx, events) = mpsc::channel();
+        let said = Arc::new(Mutex::new(String::new()));
+        let heard = said.clone();
         thread::spawn(move || {
             for line in BufReader::new(output).lines().map_while(Result::ok) {
+                let mut heard = heard.lock().unwrap_or_else(PoisonError::into_inner);
+                heard.extend([line.as_str(), "\n"]);
+                drop(heard);
                 let event = serde_json::from_str(&line).expect("each line is a JSON object");
                 if tx.send(event).is_err() {
                     return;
@@ -87,6 +129,7 @@ impl Process {
             child,
             events,
             seen: Vec::new(),
+            said,
             errors,
             _dir: dir,
         }
@@ -175,6 +218,17 @@ impl Process {
             }
         }
         self.child.wait().expect("a child can be waited for")
+    }
+
+    /// What the process has written to standard output, as it is.
+    pub fn said(&self) -> String {
+        let said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
+        said.clone()
+    }
+
+    /// Its id.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
     }
 
     /// What the process wrote to standard error.

@@ -8,7 +8,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 use std::time::Instant;
 
-use kukuri_tests::{DEADLINE, binary};
+use kukuri_tests::{DEADLINE, binary, key_file};
 use tempfile::TempDir;
 
 /// `kukuri ARGS` on a pseudo-terminal.
@@ -26,6 +26,7 @@ fn clean(command: &mut Command, home: &Path) {
     command.env_clear().env("PATH", path).env("TERM", "xterm");
     command.env("HOME", home).env("SHELL", "/bin/sh");
     command.env("KUKURI_IDENTITY__STORE", "file");
+    command.env("KUKURI_IDENTITY__KEY_FILE", key_file(home));
 }
 
 fn has_script() -> bool {

@@ -103,6 +103,7 @@ pub struct Parts {
     clock: WallClock,
     pub(crate) wanted: Wanted,
     memory: kukuri_identity::MemoryStore,
+    prompt: Option<kukuri_identity::Prompt>,
     endpoint_key: EndpointKey,
     pub(crate) outlets: Outlets,
     pub(crate) arbiters: Arbiters,
@@ -119,6 +120,7 @@ impl Parts {
         data_dir: PathBuf,
         clock: WallClock,
         wanted: Wanted,
+        prompt: Option<kukuri_identity::Prompt>,
     ) -> Result<Self, StartError> {
         let memory = kukuri_identity::MemoryStore::default();
         let arbiters = Arbiters::default();
@@ -141,7 +143,7 @@ impl Parts {
         let (store, arbiter) = spawn::<Store>(config.store.clone(), deps, NO_TASKS).await?;
         arbiters.keep(Service::Store, arbiter);
 
-        let deps = identity_deps(&data_dir, &memory, &clock);
+        let deps = identity_deps(&data_dir, &memory, &prompt, &clock);
         let (identity, arbiter) =
             spawn::<Identity>(config.identity.clone(), deps, NO_TASKS).await?;
         arbiters.keep(Service::Identity, arbiter);
@@ -176,6 +178,7 @@ impl Parts {
             clock,
             wanted,
             memory,
+            prompt,
             endpoint_key: identity.endpoint_key,
             outlets,
             arbiters,
@@ -197,7 +200,7 @@ impl Parts {
         let config = self.config.clone();
         let arbiter = match service {
             Service::Identity => {
-                let deps = identity_deps(&self.data_dir, &self.memory, &self.clock);
+                let deps = identity_deps(&self.data_dir, &self.memory, &self.prompt, &self.clock);
                 let (fresh, arbiter) = spawn::<Identity>(config.identity, deps, NO_TASKS).await?;
                 ports.identity.adopt(&fresh.port);
                 arbiter
@@ -257,11 +260,13 @@ impl Parts {
 fn identity_deps(
     data_dir: &std::path::Path,
     memory: &kukuri_identity::MemoryStore,
+    prompt: &Option<kukuri_identity::Prompt>,
     clock: &WallClock,
 ) -> kukuri_identity::Deps {
     kukuri_identity::Deps {
         data_dir: data_dir.to_owned(),
         memory: memory.clone(),
+        prompt: prompt.clone(),
         clock: clock.clone(),
     }
 }

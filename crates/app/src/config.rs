@@ -17,6 +17,9 @@ pub const CONFIG_FILE: &str = "kukuri.toml";
 /// Prefix of environment variables; `__` separates sections: `KUKURI_GOSSIP__BIND`.
 pub const ENV_PREFIX: &str = "KUKURI_";
 
+/// The variable `KUKURI_PASSPHRASE_FILE`, without its prefix: short, because it is set by hand.
+const PASSPHRASE_FILE: &str = "passphrase_file";
+
 /// The config of a node.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -92,7 +95,11 @@ impl Config {
     pub fn load(file: Option<&Path>, flags: &impl Serialize) -> Result<Self, ConfigError> {
         let environment = || {
             let variables = Env::prefixed(ENV_PREFIX).split("__");
-            variables.ignore(&["config", "log"])
+            let variables = variables.ignore(&["config", "log"]);
+            variables.map(|key| match key == PASSPHRASE_FILE {
+                true => "identity.passphrase_file".into(),
+                false => key.into(),
+            })
         };
         let over_file = Figment::from(environment()).merge(Serialized::defaults(flags));
         let file = match file {

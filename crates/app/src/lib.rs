@@ -8,7 +8,8 @@
 //! use kukuri::{JoinOptions, Node, TopicEvent};
 //!
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
-//! // Keeps its keys and posts in ./alice, and finds others through the public DHT.
+//! // Keeps its posts in ./alice, and its keys in the keyring of the operating system; where there is
+//! // none, set `identity.key_file` or `identity.passphrase_file`. Finds others through the public DHT.
 //! let node = Node::builder().data_dir("./alice").spawn().await?;
 //! println!("I am {}", node.info().endpoint);
 //!
@@ -59,8 +60,8 @@ pub use kukuri_contract::{
 pub use kukuri_discovery::LocalDht;
 pub use kukuri_identity::core::invite::MAX_PEERS as MAX_INVITE_PEERS;
 pub use kukuri_identity::{
-    Invite, InviteError, StoreChoice, format_invite, format_secret, generate_secret, parse_invite,
-    parse_secret,
+    Invite, InviteError, Prompt, Question, StoreChoice, format_invite, format_secret,
+    generate_secret, parse_invite, parse_secret,
 };
 pub use node::{
     JoinOptions, Node, NodeBuilder, NodeInfo, PostEvent, Topic, TopicEvent, TopicEvents, identity,

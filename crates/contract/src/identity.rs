@@ -59,18 +59,24 @@ pub struct IdentityInfo {
 pub enum SecretStoreKind {
     /// The keyring of the operating system.
     Os,
-    /// A file that only its owner may read.
+    /// An encrypted file.
     File,
+    /// A file in the clear, by the user's will.
+    Plaintext,
     /// Memory: gone with the process.
     Memory,
 }
 
 impl SecretStoreKind {
+    /// All kinds.
+    pub const ALL: [Self; 4] = [Self::Os, Self::File, Self::Plaintext, Self::Memory];
+
     /// The name in events, labels and config.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Os => "os",
             Self::File => "file",
+            Self::Plaintext => "plaintext",
             Self::Memory => "memory",
         }
     }

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use actix::{Actor, ActorContext, Context, Handler};
 use kukuri_contract::{
     AddTopic, AddTopicError, EndpointKey, EpochKeys, Factory, IdentityInfo, IdentityPort, Limits,
-    Never, Probe, RemoveTopic, Sign, SignError, Signature, Stop, TopicId, TopicKeys,
-    TopicKeysError, WallClock, Whoami,
+    Never, Probe, RemoveTopic, SecretStoreKind, Sign, SignError, Signature, Stop, TopicId,
+    TopicKeys, TopicKeysError, WallClock, Whoami,
 };
 use tokio::task::spawn_blocking;
 
@@ -14,7 +14,11 @@ use crate::config::Config;
 use crate::core::keys::Keys;
 use crate::core::topics::Topics;
 use crate::error::IdentityError;
-use crate::store::{MemoryStore, Opened, open};
+use crate::store::{MemoryStore, Opened, Place, open};
+use crate::unlock::{Prompt, Sources};
+
+/// Where systemd tells a service that its credentials are.
+const CREDENTIALS_DIRECTORY: &str = "CREDENTIALS_DIRECTORY";
 
 /// The implementation `keyring` of identity: keys in the operating system's keyring, a file, or
 /// memory.
@@ -26,8 +30,10 @@ pub struct KeyringIdentity;
 pub struct Deps {
     /// The directory whose node this is.
     pub data_dir: PathBuf,
-    /// Where the store `memory` keeps its keys; give the same one again after a restart.
+    /// Where the keys of the running node are; give the same one again after a restart.
     pub memory: MemoryStore,
+    /// How to ask a user for a passphrase, if there is one.
+    pub prompt: Option<Prompt>,
     /// The wall clock.
     pub clock: WallClock,
 }
@@ -54,12 +60,22 @@ impl Factory for KeyringIdentity {
     type Error = IdentityError;
 
     fn check(config: &Config) -> Result<(), IdentityError> {
-        if config.max_topics == 0 {
-            let problem = "it must be at least 1".to_owned();
-            let field = "max_topics";
-            return Err(IdentityError::Config { field, problem });
+        let wrong = |field, problem: &str| {
+            let problem = problem.to_owned();
+            Err(IdentityError::Config { field, problem })
+        };
+        let both = config.key_file.is_some() && config.passphrase_file.is_some();
+        match config {
+            _ if config.max_topics == 0 => wrong("max_topics", "it must be at least 1"),
+            _ if config.keyring_timeout_ms == 0 => {
+                wrong("keyring_timeout_ms", "it must be at least 1")
+            }
+            _ if both => wrong(
+                "key_file",
+                "a passphrase_file (or KUKURI_PASSPHRASE_FILE) is named too; keep one of them",
+            ),
+            _ => Ok(()),
         }
-        Ok(())
     }
 
     async fn spawn(config: Config, deps: Deps) -> Result<Running, IdentityError> {
@@ -67,30 +83,49 @@ impl Factory for KeyringIdentity {
         let Deps {
             data_dir,
             memory,
+            prompt,
             clock,
         } = deps;
-        let (choice, now) = (config.store, clock.now());
-        // Files and keyrings block.
-        let opened = spawn_blocking(move || open(choice, &data_dir, &memory, now)).await;
-        let Opened { keys, kind, note } = opened.expect("opening a store does not panic")?;
+        let now = clock.now();
+        let credentials = std::env::var_os(CREDENTIALS_DIRECTORY).map(PathBuf::from);
+        let sources = Sources::new(&config, credentials, prompt);
+        let max_topics = config.max_topics;
+        // Files, keyrings and users block.
+        let opened = spawn_blocking(move || open(&config, &data_dir, &memory, sources, now)).await;
+        let Opened { keys, place } = opened.expect("opening a store does not panic")?;
+        say(&place);
         let info = IdentityInfo {
             endpoint: keys.endpoint_id(),
             author: keys.author_id(),
             link: keys.link(),
-            store: kind,
+            store: place.kind,
         };
         let endpoint_key = keys.endpoint_key();
         let actor = IdentityActor {
-            topics: Topics::new(config.max_topics),
+            topics: Topics::new(max_topics),
             keys,
             info: info.clone(),
         };
         Ok(Running {
             port: IdentityPort::new(&actor.start(), Limits::default()),
             info,
-            store_note: note,
+            store_note: place.note,
             endpoint_key,
         })
+    }
+}
+
+/// Tells the log where the keys are; a place that protects nothing is told as a warning at every
+/// start.
+fn say(place: &Place) {
+    let Place { kind, note } = place;
+    match kind {
+        SecretStoreKind::Plaintext => tracing::warn!(
+            "the node's keys are not protected: whoever reads their file, or a backup of it, is this \
+             node; to have it encrypted, start with a passphrase or a key file, and without \
+             --insecure-plaintext-store; they are in {note}"
+        ),
+        _ => tracing::info!(store = kind.as_str(), "the node's keys are in {note}"),
     }
 }
 

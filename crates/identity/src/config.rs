@@ -1,5 +1,7 @@
 //! Settings of identity.
 
+use std::path::PathBuf;
+
 use serde::{Deserialize, Serialize};
 
 /// Settings of the implementation `keyring`.
@@ -8,6 +10,18 @@ use serde::{Deserialize, Serialize};
 pub struct Config {
     /// Where the node's keys are kept.
     pub store: StoreChoice,
+    /// File with the passphrase that encrypts the file of keys; a line break at its end does not
+    /// count. Also `KUKURI_PASSPHRASE_FILE`. Without it, the systemd credential `kukuri-passphrase`,
+    /// or a question on the terminal.
+    pub passphrase_file: Option<PathBuf>,
+    /// File with a random key of 32 bytes that encrypts the file of keys, instead of a passphrase: as
+    /// it is, in hex or in base64.
+    pub key_file: Option<PathBuf>,
+    /// Keeps the file of keys in the clear: whoever reads it, or a backup of it, is this node.
+    pub insecure_plaintext_store: bool,
+    /// Longest wait for one request to the keyring, in milliseconds. 30 s: a locked one asks its
+    /// user for a password.
+    pub keyring_timeout_ms: u64,
     /// Most topics at once; the same bound as discovery's and gossip's.
     pub max_topics: usize,
 }
@@ -16,6 +30,10 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             store: StoreChoice::Auto,
+            passphrase_file: None,
+            key_file: None,
+            insecure_plaintext_store: false,
+            keyring_timeout_ms: 30_000,
             max_topics: 64,
         }
     }
@@ -26,11 +44,11 @@ impl Default for Config {
 #[serde(rename_all = "lowercase")]
 pub enum StoreChoice {
     /// Where they are already; else in the keyring of the operating system, and where there is
-    /// none, in a file.
+    /// none, in an encrypted file.
     Auto,
     /// In the keyring of the operating system, or not at all.
     Os,
-    /// In a file of the data directory that only its owner may read. It is not encrypted.
+    /// In an encrypted file of the data directory.
     File,
     /// In memory: each start is a new identity.
     Memory,

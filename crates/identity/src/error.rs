@@ -5,6 +5,15 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::core::keys::StoredKeysError;
+use crate::core::sealed::SealedError;
+
+/// What a file can be encrypted with.
+const WITH_WHAT: &str = "give a passphrase (--passphrase-file or KUKURI_PASSPHRASE_FILE, the systemd \
+                         credential kukuri-passphrase, or type it on a terminal) or a key \
+                         (--key-file)";
+/// Where its passphrase may come from.
+const WITH_WHAT_PASSPHRASE: &str = "give it with --passphrase-file or KUKURI_PASSPHRASE_FILE, as the \
+                                    systemd credential kukuri-passphrase, or type it on a terminal";
 
 /// Why identity can't start.
 #[derive(Debug, thiserror::Error)]
@@ -34,12 +43,25 @@ pub enum IdentityError {
         /// The store that was asked for.
         wanted: &'static str,
     },
+    /// The store `auto` finds no place that is safe.
+    #[error(
+        "the node's keys have no safe place: no keyring can be used here ({keyring}), and nothing is \
+         there to encrypt a file with. Do one of these: start or unlock a keyring; {WITH_WHAT}; or \
+         allow keys in the clear with --insecure-plaintext-store"
+    )]
+    NoSafePlace {
+        /// Why no keyring can be used.
+        keyring: String,
+    },
     /// The store failed.
     #[error(transparent)]
     Store(#[from] KeyStoreError),
 }
 
-/// Why a store does not give or take keys.
+/// A cause of any kind.
+pub type Cause = Box<dyn std::error::Error + Send + Sync>;
+
+/// Why a store does not give or take keys. Says nothing of any secret.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum KeyStoreError {
@@ -59,11 +81,71 @@ pub enum KeyStoreError {
         /// Why.
         source: io::Error,
     },
-    /// Others may read a file of keys.
-    #[error("others may read {file}, which holds secret keys; run `chmod 600` on it")]
-    Exposed {
+    /// Others may read a file with a secret.
+    #[error("others may read {0}, which holds a secret; run `chmod 600` on it")]
+    Exposed(PathBuf),
+    /// A file is too long to be what it should be.
+    #[error("{0} is too long; is it the right file?")]
+    TooLong(PathBuf),
+    /// A passphrase file or key file is not there.
+    #[error(
+        "there is no file {0}, which should hold the passphrase or the key; make it, or name another"
+    )]
+    NoFile(PathBuf),
+    /// A passphrase is empty.
+    #[error("{0} is empty; a passphrase has at least one letter")]
+    EmptyPassphrase(String),
+    /// A key file holds no key.
+    #[error(
+        "{0} holds no key: 32 random bytes, as they are, in hex or in base64; make one with \
+         `(umask 077; openssl rand -hex 32 > FILE)`"
+    )]
+    BadKeyFile(PathBuf),
+    /// The user was asked, and gave no passphrase.
+    #[error("no passphrase was typed")]
+    Prompt(#[source] io::Error),
+    /// The operating system gives no randomness.
+    #[error("the operating system gives no randomness to encrypt with")]
+    NoRandomness(#[from] getrandom::Error),
+    /// A new file would be in the clear.
+    #[error(
+        "nothing is there to encrypt {0} with; {WITH_WHAT}, or allow keys in the clear with \
+         --insecure-plaintext-store"
+    )]
+    NothingToEncryptWith(PathBuf),
+    /// An encrypted file, and no passphrase.
+    #[error("{0} is encrypted with a passphrase, and none is given; {WITH_WHAT_PASSPHRASE}")]
+    NoPassphrase(PathBuf),
+    /// Locked with a key file.
+    #[error("{0} is encrypted with a key file; name it with --key-file (identity.key_file)")]
+    NeedsKeyFile(PathBuf),
+    /// Locked with a passphrase.
+    #[error(
+        "{0} is encrypted with a passphrase, and a key file is given; leave out --key-file \
+         (identity.key_file), and give the passphrase"
+    )]
+    NeedsPassphrase(PathBuf),
+    /// The wrong passphrase, or the wrong key.
+    #[error("{from} does not open {file}; nothing was changed: try again with the right one")]
+    Wrong {
         /// The file.
         file: PathBuf,
+        /// Where the passphrase or key is from.
+        from: String,
+    },
+    /// A file of an earlier version, which is not encrypted.
+    #[error(
+        "{0} holds the node's keys in the clear; {WITH_WHAT}, and it is encrypted in place, or leave \
+         it as it is with --insecure-plaintext-store"
+    )]
+    InTheClear(PathBuf),
+    /// An encrypted file can't be used.
+    #[error("the identity in {file} can't be used")]
+    Unusable {
+        /// The file.
+        file: PathBuf,
+        /// Why.
+        source: SealedError,
     },
     /// What is kept can't be used.
     #[error("the identity in {place} can't be used")]
@@ -76,11 +158,20 @@ pub enum KeyStoreError {
     /// The operating system has no keyring here.
     #[error("there is no keyring of the operating system here: {0}")]
     NoKeyring(String),
+    /// The operating system's keyring is locked.
+    #[error(
+        "the keyring of the operating system is locked, and was not unlocked; unlock it, then start \
+         again"
+    )]
+    KeyringLocked(#[source] Cause),
     /// The operating system's keyring does not work.
     #[error("the keyring of the operating system does not work")]
-    Keyring(#[source] keyring::Error),
+    Keyring(#[source] Cause),
     /// The operating system's keyring does not answer.
-    #[error("the keyring of the operating system did not answer within {0:?}; is it locked?")]
+    #[error(
+        "the keyring of the operating system did not answer within {0:?} \
+         (identity.keyring_timeout_ms); is it locked?"
+    )]
     KeyringSilent(Duration),
     /// The entry is gone.
     #[error(

@@ -1,81 +1,77 @@
-//! Keys in a file that only its owner may read: the only file that touches the file system.
+//! Small files that nobody else may read: the only file that touches the file system.
 
 use std::fs::{self, File};
-use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::io::{self, Read, Write};
+use std::path::Path;
 
-use kukuri_contract::SecretStoreKind;
 use tempfile::NamedTempFile;
 use zeroize::Zeroizing;
 
 use crate::error::KeyStoreError;
-use crate::store::KeyStore;
 
-/// Name of the file in the data directory.
-const FILE: &str = "identity.key";
-/// Longest file that is read: far more than keys need.
+/// Longest file that is read: far more than keys and passphrases need.
 const MAX_BYTES: u64 = 4096;
 
-/// A file of keys. It is not encrypted: whoever reads it, is this node.
-#[derive(Debug)]
-pub struct FileStore {
-    file: PathBuf,
-}
-
-impl FileStore {
-    /// The store of a data directory.
-    pub fn new(data_dir: &Path) -> Self {
-        Self {
-            file: data_dir.join(FILE),
-        }
-    }
-}
-
-impl KeyStore for FileStore {
-    fn kind(&self) -> SecretStoreKind {
-        SecretStoreKind::File
-    }
-
-    fn holds_keys(&self) -> bool {
-        self.file.exists()
-    }
-
-    fn load(&self) -> Result<Option<Zeroizing<Vec<u8>>>, KeyStoreError> {
-        let file = &self.file;
-        let read = read(file).map_err(|source| KeyStoreError::Read {
-            file: file.clone(),
-            source,
-        })?;
-        if read.is_some() && others_may_read(file) {
-            return Err(KeyStoreError::Exposed { file: file.clone() });
-        }
-        Ok(read)
-    }
-
-    fn save(&self, keys: &[u8]) -> Result<(), KeyStoreError> {
-        write_new(&self.file, keys)
-    }
-
-    fn describe(&self) -> String {
-        let file = self.file.display();
-        format!("the file {file} (only its owner may read it; it is not encrypted)")
-    }
-}
-
 /// The content of a small file; `None` if there is no such file.
-pub fn read(file: &Path) -> io::Result<Option<Zeroizing<Vec<u8>>>> {
+pub fn read(file: &Path) -> Result<Option<Zeroizing<Vec<u8>>>, KeyStoreError> {
+    open(file, |_| Ok(()))
+}
+
+/// The same of a file that holds a secret: refused if others may read it.
+pub fn read_secret(file: &Path) -> Result<Option<Zeroizing<Vec<u8>>>, KeyStoreError> {
+    open(file, |open| {
+        // Of what is open, not of the name, which may be another file by now.
+        let exposed = others_may_read(open).map_err(|source| failed_read(file, source))?;
+        match exposed {
+            true => Err(KeyStoreError::Exposed(file.to_owned())),
+            false => Ok(()),
+        }
+    })
+}
+
+fn open(
+    file: &Path,
+    check: impl FnOnce(&File) -> Result<(), KeyStoreError>,
+) -> Result<Option<Zeroizing<Vec<u8>>>, KeyStoreError> {
     let open = match File::open(file) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        open => open?,
+        open => open.map_err(|source| failed_read(file, source))?,
     };
-    let mut bytes = Zeroizing::new(Vec::with_capacity(MAX_BYTES as usize));
-    io::Read::read_to_end(&mut io::Read::take(open, MAX_BYTES), &mut bytes)?;
-    Ok(Some(bytes))
+    check(&open)?;
+    // One byte of room more, so that a file that is too long is seen, and nothing moves in memory.
+    let mut bytes = Zeroizing::new(Vec::with_capacity(MAX_BYTES as usize + 1));
+    open.take(MAX_BYTES + 1)
+        .read_to_end(&mut bytes)
+        .map_err(|source| failed_read(file, source))?;
+    match bytes.len() as u64 > MAX_BYTES {
+        true => Err(KeyStoreError::TooLong(file.to_owned())),
+        false => Ok(Some(bytes)),
+    }
+}
+
+fn failed_read(file: &Path, source: io::Error) -> KeyStoreError {
+    KeyStoreError::Read {
+        file: file.to_owned(),
+        source,
+    }
 }
 
 /// Writes a new file for its owner only: all of it or nothing, on disk when this returns, and
 /// never over one that is there.
 pub fn write_new(file: &Path, bytes: &[u8]) -> Result<(), KeyStoreError> {
+    write(file, bytes, |new| new.persist_noclobber(file))
+}
+
+/// The same over a file that is there: at any moment there is either the old one or the new one.
+pub fn replace(file: &Path, bytes: &[u8]) -> Result<(), KeyStoreError> {
+    write(file, bytes, |new| new.persist(file))
+}
+
+fn write(
+    file: &Path,
+    bytes: &[u8],
+    persist: impl FnOnce(NamedTempFile) -> Result<File, tempfile::PersistError>,
+) -> Result<(), KeyStoreError> {
     let dir = file.parent().unwrap_or(Path::new("."));
     let write = || -> io::Result<()> {
         fs::create_dir_all(dir)?;
@@ -83,7 +79,7 @@ pub fn write_new(file: &Path, bytes: &[u8]) -> Result<(), KeyStoreError> {
         let mut temporary = NamedTempFile::new_in(dir)?;
         temporary.write_all(bytes)?;
         temporary.as_file().sync_all()?;
-        temporary.persist_noclobber(file)?;
+        persist(temporary)?;
         sync_dir(dir)
     };
     write().map_err(|source| KeyStoreError::Write {
@@ -104,14 +100,15 @@ fn sync_dir(_: &Path) -> io::Result<()> {
 }
 
 #[cfg(unix)]
-fn others_may_read(file: &Path) -> bool {
+fn others_may_read(file: &File) -> io::Result<bool> {
     use std::os::unix::fs::PermissionsExt;
-    fs::metadata(file).is_ok_and(|meta| meta.permissions().mode() & 0o077 != 0)
+    Ok(file.metadata()?.permissions().mode() & 0o077 != 0)
 }
 
+/// On Windows a file in the user's profile is the user's by what it inherits.
 #[cfg(not(unix))]
-fn others_may_read(_: &Path) -> bool {
-    false
+fn others_may_read(_: &File) -> io::Result<bool> {
+    Ok(false)
 }
 
 #[cfg(test)]
@@ -119,33 +116,46 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_saved_is_loaded_and_never_overwritten() {
+    fn a_new_file_is_never_written_over_and_a_replaced_one_is_whole() {
         let dir = tempfile::tempdir().unwrap();
-        let store = FileStore::new(dir.path());
-        assert!(store.load().unwrap().is_none());
-        store.save(b"keys").unwrap();
-        assert_eq!(store.load().unwrap().unwrap().as_slice(), b"keys");
-        let again = store.save(b"others").unwrap_err();
+        let file = dir.path().join("keys");
+        assert!(read_secret(&file).unwrap().is_none());
+        write_new(&file, b"keys").unwrap();
+        let again = write_new(&file, b"others").unwrap_err();
         assert!(matches!(again, KeyStoreError::Write { .. }), "{again}");
-        assert_eq!(store.load().unwrap().unwrap().as_slice(), b"keys");
+        assert_eq!(read_secret(&file).unwrap().unwrap().as_slice(), b"keys");
+        replace(&file, b"others").unwrap();
+        assert_eq!(read_secret(&file).unwrap().unwrap().as_slice(), b"others");
         let left: Vec<_> = fs::read_dir(dir.path()).unwrap().collect();
         assert_eq!(left.len(), 1, "no temporary file stays: {left:?}");
     }
 
+    #[test]
+    fn a_file_that_is_too_long_is_not_read_in_part() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("keys");
+        for (len, fits) in [(MAX_BYTES as usize, true), (MAX_BYTES as usize + 1, false)] {
+            replace(&file, &vec![b'x'; len]).unwrap();
+            assert_eq!(read(&file).is_ok(), fits, "{len}");
+        }
+    }
+
     #[cfg(unix)]
     #[test]
-    fn only_the_owner_may_read() {
+    fn only_the_owner_may_read_a_secret() {
         use std::os::unix::fs::PermissionsExt;
         let dir = tempfile::tempdir().unwrap();
-        let store = FileStore::new(dir.path());
-        store.save(b"keys").unwrap();
-        let mode = fs::metadata(&store.file).unwrap().permissions().mode();
-        assert_eq!(mode & 0o777, 0o600);
-        fs::set_permissions(&store.file, fs::Permissions::from_mode(0o640)).unwrap();
-        let exposed = store.load().unwrap_err();
-        assert!(
-            matches!(exposed, KeyStoreError::Exposed { .. }),
-            "{exposed}"
-        );
+        let file = dir.path().join("keys");
+        write_new(&file, b"keys").unwrap();
+        let mode = || fs::metadata(&file).unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode(), 0o600);
+        for exposed in [0o640, 0o604, 0o620, 0o644] {
+            fs::set_permissions(&file, fs::Permissions::from_mode(exposed)).unwrap();
+            let error = read_secret(&file).unwrap_err();
+            assert!(matches!(error, KeyStoreError::Exposed(_)), "{error}");
+            assert!(read(&file).is_ok(), "no secret");
+        }
+        replace(&file, b"others").unwrap();
+        assert_eq!(mode(), 0o600);
     }
 }

@@ -3,8 +3,8 @@
 //! A node has two Ed25519 keys. The *endpoint key* is who it is on the network; the *author key*
 //! signs its posts, so that moving to another endpoint does not change the author. Both are made
 //! on the first start, linked by a statement that both sign, and kept in one store: the keyring of
-//! the operating system, a file, or memory. Secrets of topics live in memory only; what leaves is
-//! keys derived for one epoch ([`core::derive`]).
+//! the operating system, an encrypted file ([`core::sealed`]), or memory. Secrets of topics live in
+//! memory only; what leaves is keys derived for one epoch ([`core::derive`]).
 
 pub mod core;
 
@@ -12,9 +12,11 @@ mod actor;
 mod config;
 mod error;
 mod file;
+mod file_store;
 mod keyring;
 mod random;
 mod store;
+mod unlock;
 
 pub use actor::{Deps, KeyringIdentity, Running};
 pub use config::{Config, StoreChoice};
@@ -23,3 +25,4 @@ pub use core::secret::{SecretError, format_secret, parse_secret};
 pub use error::{IdentityError, KeyStoreError};
 pub use random::generate_secret;
 pub use store::MemoryStore;
+pub use unlock::{CREDENTIAL, Prompt, Question};

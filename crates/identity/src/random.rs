@@ -4,6 +4,7 @@ use kukuri_contract::{SECRET_BYTES, TopicSecret, UnixMillis};
 use zeroize::Zeroizing;
 
 use crate::core::keys::Keys;
+use crate::core::sealed::{NONCE_BYTES, SALT_BYTES};
 
 /// A new topic secret of 32 random bytes.
 ///
@@ -29,4 +30,18 @@ pub fn generate_name() -> Result<String, getrandom::Error> {
     let mut bytes = [0; 16];
     getrandom::fill(&mut bytes)?;
     Ok(data_encoding::HEXLOWER.encode(&bytes))
+}
+
+/// A new salt for a file of keys.
+pub fn generate_salt() -> Result<[u8; SALT_BYTES], getrandom::Error> {
+    let mut bytes = [0; SALT_BYTES];
+    getrandom::fill(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// A new nonce for a file of keys.
+pub fn generate_nonce() -> Result<[u8; NONCE_BYTES], getrandom::Error> {
+    let mut bytes = [0; NONCE_BYTES];
+    getrandom::fill(&mut bytes)?;
+    Ok(bytes)
 }

@@ -2,34 +2,70 @@
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use kukuri_contract::{SecretStoreKind, UnixMillis};
 use zeroize::Zeroizing;
 
-use crate::config::StoreChoice;
+use crate::config::{Config, StoreChoice};
 use crate::core::keys::Keys;
 use crate::error::{IdentityError, KeyStoreError};
-use crate::file::FileStore;
+use crate::file_store::FileStore;
 use crate::keyring::KeyringStore;
 use crate::random::{generate_keys, generate_name};
+use crate::unlock::Sources;
 
 /// A place for the keys of one data directory.
 pub trait KeyStore {
-    /// What kind of place it is.
-    fn kind(&self) -> SecretStoreKind;
+    /// Its name in the config.
+    fn name(&self) -> &'static str;
     /// Whether the keys of this data directory are here, as far as can be seen without asking.
     fn holds_keys(&self) -> bool;
     /// The keys; `None` if there never were any.
-    fn load(&self) -> Result<Option<Zeroizing<Vec<u8>>>, KeyStoreError>;
+    fn load(&self) -> Result<Option<Loaded>, KeyStoreError>;
     /// Keeps new keys; they are safe when this returns. Never overwrites any.
-    fn save(&self, keys: &[u8]) -> Result<(), KeyStoreError>;
+    fn save(&self, keys: &[u8]) -> Result<Place, KeyStoreError>;
+}
+
+/// Where keys are kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// What kind of place it is.
+    pub kind: SecretStoreKind,
     /// The place in words.
-    fn describe(&self) -> String;
+    pub note: String,
+}
+
+impl Place {
+    fn because(self, reason: impl std::fmt::Display) -> Self {
+        Self {
+            note: format!("{}, because {reason}", self.note),
+            ..self
+        }
+    }
+}
+
+/// Keys in their stored form, and where they are kept.
+#[derive(Clone)]
+pub struct Loaded {
+    /// The keys.
+    pub keys: Zeroizing<Vec<u8>>,
+    /// Where they are kept.
+    pub place: Place,
+}
+
+impl std::fmt::Debug for Loaded {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Loaded({:?})", self.place)
+    }
 }
 
 /// Keys in memory: they outlive the actor, but not the process. Clones share the keys.
+///
+/// It is the store `memory`, and remembers what another store gave, for a restart of the actor: no
+/// passphrase is asked for twice, and a keyring that was locked meanwhile ends no node.
 #[derive(Clone, Default)]
-pub struct MemoryStore(Arc<Mutex<Option<Zeroizing<Vec<u8>>>>>);
+pub struct MemoryStore(Arc<Mutex<Option<Loaded>>>);
 
 impl std::fmt::Debug for MemoryStore {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -37,34 +73,37 @@ impl std::fmt::Debug for MemoryStore {
     }
 }
 
+impl MemoryStore {
+    fn remember(&self, keys: &[u8], place: &Place) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Loaded {
+            keys: Zeroizing::new(keys.to_vec()),
+            place: place.clone(),
+        });
+    }
+}
+
 impl KeyStore for MemoryStore {
-    fn kind(&self) -> SecretStoreKind {
-        SecretStoreKind::Memory
+    fn name(&self) -> &'static str {
+        "memory"
     }
 
     fn holds_keys(&self) -> bool {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .is_some()
+        let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.is_some()
     }
 
-    fn load(&self) -> Result<Option<Zeroizing<Vec<u8>>>, KeyStoreError> {
-        Ok(self
-            .0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone())
+    fn load(&self) -> Result<Option<Loaded>, KeyStoreError> {
+        let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(kept.clone())
     }
 
-    fn save(&self, keys: &[u8]) -> Result<(), KeyStoreError> {
-        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.get_or_insert_with(|| Zeroizing::new(keys.to_vec()));
-        Ok(())
-    }
-
-    fn describe(&self) -> String {
-        "memory (gone when the program ends)".to_owned()
+    fn save(&self, keys: &[u8]) -> Result<Place, KeyStoreError> {
+        let place = Place {
+            kind: SecretStoreKind::Memory,
+            note: "memory (gone when the program ends)".to_owned(),
+        };
+        self.remember(keys, &place);
+        Ok(place)
     }
 }
 
@@ -73,10 +112,8 @@ impl KeyStore for MemoryStore {
 pub struct Opened {
     /// The keys.
     pub keys: Keys,
-    /// Where they are kept.
-    pub kind: SecretStoreKind,
-    /// The same in words, with the reason.
-    pub note: String,
+    /// Where they are kept, with the reason.
+    pub place: Place,
 }
 
 /// Opens the keys of a data directory, or makes them. Blocks.
@@ -84,14 +121,19 @@ pub struct Opened {
 /// # Errors
 /// The store of choice fails, or the keys are in another one.
 pub fn open(
-    choice: StoreChoice,
+    config: &Config,
     dir: &Path,
     memory: &MemoryStore,
+    sources: Sources,
     now: UnixMillis,
 ) -> Result<Opened, IdentityError> {
-    let file = FileStore::new(dir);
-    let os = KeyringStore::new(dir, generate_name()?);
-    match choice {
+    if memory.holds_keys() {
+        return load_or_make(memory, now);
+    }
+    let file = FileStore::new(dir, sources, config.insecure_plaintext_store);
+    let limit = Duration::from_millis(config.keyring_timeout_ms);
+    let os = KeyringStore::new(dir, generate_name()?, limit);
+    let opened = match config.store {
         StoreChoice::Memory => load_or_make(memory, now),
         StoreChoice::File => {
             refuse_elsewhere(dir, &os, &file)?;
@@ -101,14 +143,35 @@ pub fn open(
             refuse_elsewhere(dir, &file, &os)?;
             load_or_make(&os, now)
         }
-        StoreChoice::Auto if os.holds_keys() => load_or_make(&os, now),
-        StoreChoice::Auto if file.holds_keys() => load_or_make(&file, now),
-        StoreChoice::Auto => load_or_make(&os, now).or_else(|unusable| {
-            let mut opened = load_or_make(&file, now)?;
-            let why = root_cause(&unusable);
-            opened.note = format!("{}, because no keyring can be used ({why})", opened.note);
-            Ok(opened)
-        }),
+        StoreChoice::Auto => auto(&os, &file, now),
+    }?;
+    memory.remember(&opened.keys.to_stored(), &opened.place);
+    Ok(opened)
+}
+
+/// Where the keys are; else the keyring where it works, else the file.
+fn auto(os: &KeyringStore, file: &FileStore, now: UnixMillis) -> Result<Opened, IdentityError> {
+    let opened = |opened: Opened, reason: &str| Opened {
+        place: opened.place.because(reason),
+        ..opened
+    };
+    let there = "this data directory's keys are there";
+    if os.holds_keys() {
+        return load_or_make(os, now).map(|o| opened(o, there));
+    }
+    if file.holds_keys() {
+        return load_or_make(file, now).map(|o| opened(o, there));
+    }
+    let unusable = match load_or_make(os, now) {
+        Ok(o) => return Ok(opened(o, "it works here")),
+        Err(error) => root_cause(&error),
+    };
+    match load_or_make(file, now) {
+        Ok(o) => Ok(opened(o, &format!("no keyring can be used ({unusable})"))),
+        Err(IdentityError::Store(KeyStoreError::NothingToEncryptWith(_))) => {
+            Err(IdentityError::NoSafePlace { keyring: unusable })
+        }
+        Err(error) => Err(error),
     }
 }
 
@@ -123,30 +186,25 @@ fn refuse_elsewhere(
     }
     Err(IdentityError::Elsewhere {
         dir: dir.to_owned(),
-        found: found.kind().as_str(),
-        wanted: wanted.kind().as_str(),
+        found: found.name(),
+        wanted: wanted.name(),
     })
 }
 
 fn load_or_make(store: &impl KeyStore, now: UnixMillis) -> Result<Opened, IdentityError> {
-    let keys = match store.load()? {
-        Some(stored) => Keys::from_stored(&stored).map_err(|source| KeyStoreError::Damaged {
-            place: store.describe(),
-            source,
-        })?,
-        None => {
-            let keys = generate_keys(now)?;
-            store.save(&keys.to_stored())?;
-            keys
-        }
+    let Some(Loaded { keys, place }) = store.load()? else {
+        let keys = generate_keys(now)?;
+        let place = store.save(&keys.to_stored())?;
+        return Ok(Opened { keys, place });
     };
-    Ok(Opened {
-        keys,
-        kind: store.kind(),
-        note: store.describe(),
-    })
+    let keys = Keys::from_stored(&keys).map_err(|source| KeyStoreError::Damaged {
+        place: place.note.clone(),
+        source,
+    })?;
+    Ok(Opened { keys, place })
 }
 
+/// The last of the causes, which says most.
 fn root_cause(error: &dyn std::error::Error) -> String {
     let mut cause = error;
     while let Some(source) = cause.source() {
@@ -156,64 +214,4 @@ fn root_cause(error: &dyn std::error::Error) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const NOW: UnixMillis = UnixMillis(1_780_000_000_000);
-
-    fn open_in(choice: StoreChoice, dir: &Path) -> Result<Opened, IdentityError> {
-        open(choice, dir, &MemoryStore::default(), NOW)
-    }
-
-    fn open_file(dir: &Path) -> Result<Opened, IdentityError> {
-        open_in(StoreChoice::File, dir)
-    }
-
-    #[test]
-    fn a_file_keeps_the_identity_and_memory_does_not() {
-        let dir = tempfile::tempdir().unwrap();
-        let first = open_file(dir.path()).unwrap();
-        let second = open_in(StoreChoice::Auto, dir.path()).unwrap();
-        assert_eq!(second.kind, SecretStoreKind::File, "where the keys are");
-        assert_eq!(first.keys.link(), second.keys.link());
-        let kept = MemoryStore::default();
-        let memory = |kept| {
-            open(StoreChoice::Memory, dir.path(), kept, NOW)
-                .unwrap()
-                .keys
-        };
-        let first = memory(&kept).endpoint_id();
-        assert_eq!(memory(&kept).endpoint_id(), first, "as long as the process");
-        assert_ne!(memory(&MemoryStore::default()).endpoint_id(), first);
-    }
-
-    #[test]
-    fn another_store_makes_no_second_identity() {
-        let dir = tempfile::tempdir().unwrap();
-        open_file(dir.path()).unwrap();
-        let error = open_in(StoreChoice::Os, dir.path()).unwrap_err();
-        assert!(matches!(error, IdentityError::Elsewhere { .. }), "{error}");
-        assert!(error.to_string().contains("identity.store"), "{error}");
-    }
-
-    #[test]
-    fn a_damaged_identity_is_an_error_and_stays_as_it_is() {
-        let dir = tempfile::tempdir().unwrap();
-        FileStore::new(dir.path())
-            .save(b"kukuri-id\x01junk")
-            .unwrap();
-        let error = open_in(StoreChoice::Auto, dir.path()).unwrap_err();
-        let damaged = matches!(error, IdentityError::Store(KeyStoreError::Damaged { .. }));
-        assert!(damaged, "{error}");
-        assert!(FileStore::new(dir.path()).load().unwrap().is_some());
-    }
-
-    #[test]
-    fn an_entry_that_is_gone_is_an_error_that_says_what_to_do() {
-        let dir = tempfile::tempdir().unwrap();
-        std::fs::write(dir.path().join("identity.keyring"), "no-such-entry\n").unwrap();
-        // Whether there is a keyring here or not: no new identity may come up.
-        let error = open_in(StoreChoice::Auto, dir.path()).unwrap_err();
-        assert!(matches!(error, IdentityError::Store(_)), "{error}");
-    }
-}
+mod tests;

@@ -12,13 +12,23 @@ use kukuri_contract::{
 use kukuri_identity::{Config, Deps, KeyringIdentity, MemoryStore, Running, StoreChoice};
 
 async fn spawn(dir: &Path, max_topics: usize) -> Running {
+    let key = dir.join("key");
+    std::fs::write(&key, [7; 32]).unwrap();
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o600)).unwrap();
+    }
     let config = Config {
         store: StoreChoice::File,
+        key_file: Some(key),
         max_topics,
+        ..Config::default()
     };
     let deps = Deps {
         data_dir: dir.to_owned(),
         memory: MemoryStore::default(),
+        prompt: None,
         clock: WallClock::system(),
     };
     KeyringIdentity::spawn(config, deps).await.unwrap()
@@ -76,10 +86,32 @@ async fn topics_have_keys_until_they_are_removed() {
 
 #[test]
 fn bad_settings_are_typed_errors() {
-    let config = Config {
-        max_topics: 0,
-        ..Config::default()
-    };
-    let error = KeyringIdentity::check(&config).unwrap_err().to_string();
-    assert!(error.contains("identity.max_topics"), "{error}");
+    let good = Config::default;
+    for (config, field) in [
+        (
+            Config {
+                max_topics: 0,
+                ..good()
+            },
+            "identity.max_topics",
+        ),
+        (
+            Config {
+                keyring_timeout_ms: 0,
+                ..good()
+            },
+            "identity.keyring_timeout_ms",
+        ),
+        (
+            Config {
+                key_file: Some("key".into()),
+                passphrase_file: Some("passphrase".into()),
+                ..good()
+            },
+            "identity.key_file",
+        ),
+    ] {
+        let error = KeyringIdentity::check(&config).unwrap_err().to_string();
+        assert!(error.contains(field), "{error}");
+    }
 }

@@ -28,7 +28,7 @@ const NOT_IN_A_CORE: [(&str, &str); 23] = [
     ("iroh", "a library of the shell"),
     ("iroh_gossip", "a library of the shell"),
     ("rusqlite", "a library of the shell"),
-    ("keyring", "a library of the shell"),
+    ("keyring_core", "a library of the shell"),
 ];
 
 /// External crates that no core names, though the word may mean something else.
@@ -130,11 +130,31 @@ const LIBRARIES: &[Library] = &[
         ],
     },
     Library {
-        name: "keyring",
-        files: &[
-            ("crates/identity/src/keyring.rs", "wraps it"),
-            ("crates/identity/src/error.rs", "keeps its error as source"),
-        ],
+        name: "keyring_core",
+        files: &[("crates/identity/src/keyring.rs", "wraps it")],
+    },
+    Library {
+        name: "zbus_secret_service_keyring_store",
+        files: &[("crates/identity/src/keyring.rs", "its store on Linux")],
+    },
+    Library {
+        name: "apple_native_keyring_store",
+        files: &[("crates/identity/src/keyring.rs", "its store on macOS")],
+    },
+    Library {
+        name: "windows_native_keyring_store",
+        files: &[("crates/identity/src/keyring.rs", "its store on Windows")],
+    },
+    Library {
+        name: "argon2",
+        files: &[(
+            "crates/identity/src/core/sealed.rs",
+            "from a passphrase to a key",
+        )],
+    },
+    Library {
+        name: "rpassword",
+        files: &[("crates/app/src/cli/keys.rs", "asks for a passphrase")],
     },
     Library {
         name: "rusqlite",

@@ -12,7 +12,7 @@ use kukuri_identity::core::{derive::TopicKey, keys::Keys};
 use kukuri_identity::format_secret;
 use serde_json::{Value, json};
 
-use crate::{bad, beacons, hex, invites, members, page, repair};
+use crate::{bad, beacons, hex, invites, members, page, repair, sealed};
 
 pub const EPOCH: Epoch = Epoch(2_966_667);
 /// The middle of [`EPOCH`].
@@ -51,6 +51,8 @@ pub fn file() -> Value {
         "invites": invites::good(),
         "invites_bad": invites::bad(),
         "links": links(),
+        "sealed_keys": sealed::good(),
+        "sealed_keys_bad": sealed::bad(),
     })
 }
 

@@ -18,6 +18,7 @@ mod invites;
 mod members;
 mod page;
 mod repair;
+mod sealed;
 
 use std::fmt::Debug;
 

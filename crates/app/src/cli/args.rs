@@ -1,6 +1,7 @@
 //! Commands and flags. Their docs are what `--help`, the man pages and the completions say.
 
 mod join;
+mod keys;
 mod topic;
 
 use std::path::PathBuf;
@@ -10,6 +11,7 @@ use clap_complete::Shell;
 use kukuri::TopicName;
 
 pub use join::{JoinArgs, PeerArg};
+pub use keys::KeyArgs;
 pub use topic::{AcceptArgs, InviteArgs, NewSecretArgs, TopicArgs, TopicCommand};
 
 use super::EXIT_GAVE_UP;
@@ -81,6 +83,7 @@ In other terminals, with a different --data-dir each:
 Examples:
   kukuri join tea                                  over the public DHT
   kukuri join tea --secret-file tea.secret         only with those who have the secret
+  kukuri join tea --passphrase-file /etc/kukuri/p  on a machine without a keyring
   kukuri join tea --metrics 127.0.0.1:9100         with Prometheus metrics at /metrics
   echo hello | kukuri join tea --exit-after-input  post and go
 
@@ -183,6 +186,9 @@ pub struct IdArgs {
     /// Where the identity is kept. Default: the platform's data directory.
     #[arg(long, value_name = "DIR")]
     pub data_dir: Option<PathBuf>,
+    /// How the keys are protected.
+    #[command(flatten)]
+    pub keys: KeyArgs,
 }
 
 /// Flags of `kukuri config`.

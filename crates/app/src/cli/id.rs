@@ -6,18 +6,19 @@ use std::process::ExitCode;
 use kukuri::{Config, identity};
 use serde_json::json;
 
-use super::Failure;
 use super::args::IdArgs;
 use super::output::Output;
+use super::{Failure, keys, unless_interrupted};
 
 /// Runs the command.
 pub async fn run(args: IdArgs, file: Option<&Path>, output: &Output) -> Result<ExitCode, Failure> {
-    let flags = match args.data_dir {
-        Some(dir) => json!({ "node": { "data_dir": dir } }),
+    let node = match args.data_dir {
+        Some(dir) => json!({ "data_dir": dir }),
         None => json!({}),
     };
+    let flags = json!({ "node": node, "identity": args.keys.overrides() });
     let config = Config::load(file, &flags)?;
-    let (info, note) = identity(config).await?;
+    let (info, note) = unless_interrupted(identity(config, keys::prompt())).await??;
     output.event(
         &json!({
             "event": "id",

@@ -13,7 +13,7 @@ use tokio::sync::{mpsc, watch};
 
 use super::args::{JoinArgs, PeerArg};
 use super::output::Output;
-use super::{EXIT_GAVE_UP, Failure, input, interrupted, post, secret};
+use super::{EXIT_GAVE_UP, Failure, input, interrupted, keys, post, secret, unless_interrupted};
 
 /// Lines that are pasted on a terminal come within so long; nobody sees the delay.
 const PASTE: Duration = Duration::from_millis(20);
@@ -34,7 +34,11 @@ pub async fn run(
     let secret = secret::read(args.secret_file.as_deref())?;
     let public = secret.is_none();
     let peers = resolve(&args.peer).await?;
-    let node = Node::builder().config(config).spawn().await?;
+    let mut builder = Node::builder().config(config);
+    if let Some(prompt) = keys::prompt() {
+        builder = builder.passphrase_prompt(prompt);
+    }
+    let node = unless_interrupted(builder.spawn()).await??;
     say_started(node.info(), output);
     let options = JoinOptions { secret, peers };
     let topic = node.join(args.topic.clone(), options).await?;

@@ -7,6 +7,7 @@ mod docs;
 mod id;
 mod input;
 mod join;
+mod keys;
 mod output;
 mod post;
 mod posts;
@@ -17,6 +18,7 @@ mod testnet;
 mod topic;
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Parser;
 use tracing_subscriber::EnvFilter;
@@ -30,6 +32,9 @@ type Failure = Box<dyn std::error::Error + Send + Sync>;
 /// Exit code of a node that gave up and should be started again by whoever runs it: unlike 1 and 2,
 /// which come back until somebody changes something.
 pub const EXIT_GAVE_UP: u8 = 3;
+
+/// Longest wait for a question that was interrupted.
+const GIVE_BACK: Duration = Duration::from_millis(500);
 
 /// Log events that are shown unless KUKURI_LOG says otherwise: what the user can act on.
 const DEFAULT_LOG: &str = "error,kukuri=warn";
@@ -85,6 +90,23 @@ fn start_log(filter: Option<&str>, output: &Output) {
         .with_writer(move || writer.clone())
         .with_ansi(output::colors(&std::io::stderr()))
         .init();
+}
+
+/// Waits for what may ask for a passphrase, or until somebody wants to end it.
+///
+/// # Errors
+/// It was interrupted.
+async fn unless_interrupted<T>(work: impl Future<Output = T>) -> Result<T, Failure> {
+    tokio::pin!(work);
+    tokio::select! {
+        biased;
+        done = &mut work => Ok(done),
+        () = interrupted() => {
+            // A question that is open gives the terminal back first, as it was before.
+            let _ended = tokio::time::timeout(GIVE_BACK, work).await;
+            Err("interrupted".into())
+        }
+    }
 }
 
 /// Waits for Ctrl-C or SIGTERM.

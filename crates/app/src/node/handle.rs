@@ -17,6 +17,7 @@ use super::run::{Started, run};
 use super::service::{NodePort, Open};
 use super::topic::Topic;
 use super::wanted::Wanted;
+use crate::Prompt;
 use crate::compose::Ports;
 use crate::config::Config;
 use crate::error::{GaveUp, StartError, TopicError};
@@ -30,6 +31,7 @@ const SHUTDOWN_LIMIT: Duration = Duration::from_millis(1900);
 pub struct NodeBuilder {
     pub(super) config: Config,
     pub(super) clock: WallClock,
+    pub(super) prompt: Option<Prompt>,
 }
 
 impl NodeBuilder {
@@ -58,6 +60,13 @@ impl NodeBuilder {
     /// Starts the DHT node from these, as `HOST:PORT`, instead of the public bootstrap nodes.
     pub fn dht_bootstrap(mut self, nodes: impl IntoIterator<Item = impl Into<String>>) -> Self {
         self.config.discovery.bootstrap = nodes.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Asks a user like this for the passphrase of the node's keys, where no other source has it.
+    /// Without it, nobody is asked: a library does not know whether there is a terminal.
+    pub fn passphrase_prompt(mut self, prompt: Prompt) -> Self {
+        self.prompt = Some(prompt);
         self
     }
 
@@ -143,6 +152,7 @@ impl Node {
         NodeBuilder {
             config: Config::default(),
             clock: WallClock::system(),
+            prompt: None,
         }
     }
 

@@ -4,7 +4,7 @@ use std::thread;
 
 use actix::System;
 use kukuri_contract::{Factory, IdentityInfo, IdentityPort, WallClock};
-use kukuri_identity::MemoryStore;
+use kukuri_identity::{MemoryStore, Prompt};
 use tokio::sync::oneshot;
 
 use super::lock;
@@ -13,11 +13,15 @@ use crate::config::Config;
 use crate::error::StartError;
 
 /// Who the node of a config is, without starting it: reads its identity, or makes it on first use.
-/// With it comes one sentence on where the secrets are kept, and why there.
+/// With it comes one sentence on where the secrets are kept, and why there. `prompt` asks a user for
+/// the passphrase, where no other source has it.
 ///
 /// # Errors
 /// See [`StartError`].
-pub async fn identity(config: Config) -> Result<(IdentityInfo, String), StartError> {
+pub async fn identity(
+    config: Config,
+    prompt: Option<Prompt>,
+) -> Result<(IdentityInfo, String), StartError> {
     let (told_tx, told_rx) = oneshot::channel();
     let read = async move {
         let data_dir = config.data_dir()?;
@@ -29,6 +33,7 @@ pub async fn identity(config: Config) -> Result<(IdentityInfo, String), StartErr
         let deps = kukuri_identity::Deps {
             data_dir,
             memory: MemoryStore::default(),
+            prompt,
             clock: WallClock::system(),
         };
         let spawned = Identity::spawn(config.identity, deps).await;

@@ -54,13 +54,17 @@ pub fn run(
 }
 
 async fn start(builder: NodeBuilder) -> Result<(Started, Parts, lock::DataDirLock), StartError> {
-    let NodeBuilder { config, clock } = builder;
+    let NodeBuilder {
+        config,
+        clock,
+        prompt,
+    } = builder;
     let data_dir = config.data_dir()?;
     let lock = lock::lock(&data_dir)?;
     let Config { node, .. } = &config;
     let (http_address, event_buffer) = (node.http, node.event_buffer);
     let wanted = Wanted::default();
-    let parts = Parts::compose(config, data_dir.clone(), clock, wanted.clone()).await?;
+    let parts = Parts::compose(config, data_dir.clone(), clock, wanted.clone(), prompt).await?;
     let http = match http_address {
         Some(address) => Some(http::serve(
             address,

@@ -17,8 +17,9 @@ pub const VERSION: u8 = 1;
 /// Length of the stored form in bytes.
 pub const STORED_BYTES: usize = MAGIC.len() + 1 + 32 + 32 + 8 + CHECK_BYTES;
 
-const MAGIC: &[u8] = b"kukuri-id";
-const CHECK_BYTES: usize = 4;
+/// How every form of the keys starts.
+pub(super) const MAGIC: &[u8] = b"kukuri-id";
+pub(super) const CHECK_BYTES: usize = 4;
 
 /// The keys of a node. Wiped from memory when dropped; `Debug` prints the public halves.
 #[derive(Clone)]
@@ -161,7 +162,8 @@ fn sign(key: &SigningKey, statement: &SignRequest) -> Signature {
     Signature::from_bytes(key.sign(&statement.preimage()).to_bytes())
 }
 
-fn check(bytes: &[u8]) -> [u8; CHECK_BYTES] {
+/// Finds damage; it is no protection.
+pub(super) fn check(bytes: &[u8]) -> [u8; CHECK_BYTES] {
     let hash = Sha256::digest(bytes);
     [hash[0], hash[1], hash[2], hash[3]]
 }

@@ -3,5 +3,6 @@
 pub mod derive;
 pub mod invite;
 pub mod keys;
+pub mod sealed;
 pub mod secret;
 pub mod topics;

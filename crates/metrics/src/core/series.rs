@@ -146,15 +146,7 @@ const VERSION: Label = Label {
 };
 const SECRET_STORE: Label = Label {
     name: "store",
-    values: || {
-        [
-            SecretStoreKind::Os,
-            SecretStoreKind::File,
-            SecretStoreKind::Memory,
-        ]
-        .map(SecretStoreKind::as_str)
-        .to_vec()
-    },
+    values: || SecretStoreKind::ALL.map(SecretStoreKind::as_str).to_vec(),
 };
 
 /// The actor that ties the services together, where it is counted among them.

@@ -9,6 +9,8 @@ use clap::Args;
 use kukuri::{EndpointId, TopicName};
 use serde_json::{Map, Value, json};
 
+use super::keys::KeyArgs;
+
 /// Flags of `kukuri join`.
 #[derive(Debug, Args)]
 pub struct JoinArgs {
@@ -54,6 +56,9 @@ pub struct JoinArgs {
     /// Serve /metrics, /healthz and /readyz here (TCP).
     #[arg(long, value_name = "ADDR:PORT", help_heading = "Node")]
     pub metrics: Option<SocketAddr>,
+    /// How the node's keys are protected.
+    #[command(flatten)]
+    pub keys: KeyArgs,
 }
 
 /// A member to dial: `ENDPOINT_ID@HOST:PORT`, where the host is a name or an IP address.
@@ -135,7 +140,12 @@ impl JoinArgs {
         if !sources.is_empty() {
             discovery.insert("sources".into(), json!(sources));
         }
-        json!({ "node": node, "discovery": discovery, "gossip": gossip })
+        json!({
+            "node": node,
+            "identity": self.keys.overrides(),
+            "discovery": discovery,
+            "gossip": gossip,
+        })
     }
 
     fn bind_ip(&self) -> Option<SocketAddrV4> {

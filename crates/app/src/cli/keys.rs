@@ -1,0 +1,44 @@
+//! Asks for the passphrase of the node's keys, on a terminal.
+
+use std::io::{self, IsTerminal};
+
+use kukuri::{Prompt, Question};
+use zeroize::Zeroizing;
+
+/// How often two different passphrases may be typed for a new file.
+const TRIES: usize = 3;
+
+/// How to ask, if somebody is there: both streams are the terminal's, so no script waits for an
+/// answer that nobody gives.
+pub fn prompt() -> Option<Prompt> {
+    let somebody = io::stdin().is_terminal() && io::stderr().is_terminal();
+    somebody.then(|| Prompt::new(ask))
+}
+
+fn ask(question: &Question) -> io::Result<Zeroizing<String>> {
+    match question {
+        Question::New(file) => {
+            let file = file.display();
+            let ask = format!(
+                "No keyring of the operating system has this node's keys.\n\
+                 New passphrase that encrypts them in {file}: "
+            );
+            let mut ask = ask.as_str();
+            for _ in 0..TRIES {
+                let first = read(ask)?;
+                if first.is_empty() || read("The same again: ")? == first {
+                    return Ok(first);
+                }
+                ask = "They differ. New passphrase: ";
+            }
+            Err(io::Error::other("they differ each time"))
+        }
+        Question::Again(_) => read("This does not open it. Passphrase: "),
+        Question::Open(file) => read(&format!("Passphrase of {}: ", file.display())),
+        other => Err(io::Error::other(format!("can't ask {other:?}"))),
+    }
+}
+
+fn read(ask: &str) -> io::Result<Zeroizing<String>> {
+    rpassword::prompt_password(ask).map(Zeroizing::new)
+}
