@@ -4,17 +4,16 @@
 //! gossip has ends the search of discovery; a broadcast becomes a verified, stored post. What it
 //! tells the services once may be lost, with the service or on the way, so it also tells them again
 //! now and then: `topics.rs` reconciles. `posts.rs` sends and receives posts, `repair.rs` repairs
-//! gaps, `swarm.rs` keeps swarms whole.
+//! gaps, `swarm.rs` keeps swarms whole, `neighbors.rs` follows the neighbors.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, WrapFuture};
 use kukuri_contract::{
-    CallError, Dial, DialReason, DiscoveryEvent, DiscoveryPort, EndpointAddr, EndpointId,
-    GossipEvent, GossipPort, LocalAddresses, MemberKeys, Never, NodeEvent, PostDrop, Probe,
-    Remember, RememberContacts, Source, Stop, StoreEvent, StorePort, TopicId, TopicName, Verdict,
-    WallClock,
+    CallError, Dial, DialReason, DiscoveryEvent, DiscoveryPort, EndpointAddr, GossipEvent,
+    GossipPort, LocalAddresses, MemberKeys, Never, NodeEvent, PostDrop, Probe, Remember,
+    RememberContacts, Source, Stop, StoreEvent, StorePort, TopicId, TopicName, Verdict, WallClock,
 };
 use tokio::sync::broadcast;
 
@@ -32,8 +31,6 @@ const TICK: Duration = Duration::from_secs(1);
 /// How often the services are told again what they should know: a lost message costs at most so
 /// long.
 const RECONCILE: Duration = Duration::from_secs(10);
-/// A post that could not be sent is tried again after so long.
-const RESEND_PAUSE: Duration = Duration::from_secs(1);
 
 /// The actor of a node.
 pub struct NodeActor {
@@ -210,82 +207,6 @@ impl NodeActor {
             self.emit(NodeEvent::VerdictChanged { topic, from, to });
             self.tell(topic, TopicEvent::Verdict(verdict));
         }
-    }
-
-    // --- gossip ---
-
-    pub(super) fn neighbor_up(
-        &mut self,
-        topic: TopicId,
-        peer: EndpointId,
-        ctx: &mut Context<Self>,
-    ) {
-        let now = self.now();
-        let Some(open) = self.topics.get_mut(&topic) else {
-            return;
-        };
-        if open.state.neighbors().contains(&peer) {
-            return;
-        }
-        let first = open.state.neighbor_up(peer, now);
-        let neighbors = open.state.neighbors().len();
-        let known = open.state.address_of(peer).cloned();
-        if let Some(first) = first {
-            let (source, after) = (first.source, first.after);
-            let after_ms = after.as_millis() as u64;
-            self.emit(NodeEvent::FirstNeighbor { source, after });
-            if !first.again {
-                self.wanted.note_joined(topic);
-                self.tell(topic, TopicEvent::Joined { source, after });
-            }
-            self.verdict(topic, Verdict::Joined { source, after_ms });
-        }
-        let endpoint = peer;
-        self.tell(
-            topic,
-            TopicEvent::NeighborUp {
-                endpoint,
-                neighbors,
-            },
-        );
-        self.neighbors_changed(topic, ctx);
-        if let Some((address, source)) = known {
-            self.remember(topic, address, source, ctx);
-        }
-        self.send_unsent(topic, ctx);
-        self.repair_if_due(topic, ctx);
-    }
-
-    pub(super) fn neighbor_down(
-        &mut self,
-        topic: TopicId,
-        endpoint: EndpointId,
-        ctx: &mut Context<Self>,
-    ) {
-        let now = self.now();
-        let Some(open) = self.topics.get_mut(&topic) else {
-            return;
-        };
-        if open.state.neighbor_down(endpoint, now) {
-            let neighbors = open.state.neighbors().len();
-            self.tell(
-                topic,
-                TopicEvent::NeighborDown {
-                    endpoint,
-                    neighbors,
-                },
-            );
-            self.neighbors_changed(topic, ctx);
-        }
-    }
-
-    pub(super) fn send_later(&self, topic: TopicId, ctx: &mut Context<Self>) {
-        ctx.run_later(RESEND_PAUSE, move |actor, ctx| {
-            let open = actor.topics.get(&topic);
-            if open.is_some_and(|open| !open.state.neighbors().is_empty()) {
-                actor.send_unsent(topic, ctx);
-            }
-        });
     }
 }
 

@@ -5,6 +5,7 @@ mod handle;
 mod http;
 mod identity;
 mod lock;
+mod neighbors;
 mod posts;
 mod repair;
 mod restarts;
