@@ -17,7 +17,7 @@ use hmac::{Hmac, Mac};
 use kukuri::core::post::{self, Packet};
 use kukuri::core::repair::{Between, Delivery, Summary};
 use kukuri_contract::{
-    EndpointId, Epoch, EpochKeys, KeyBytes, SignRequest, TopicId, TopicName, UnixMillis,
+    EndpointId, Epoch, EpochKeys, KeyBytes, MemberKeys, SignRequest, TopicId, TopicName, UnixMillis,
 };
 use kukuri_discovery::core::beacon::{self, Beacon};
 use kukuri_discovery::core::dialback::DialBack;
@@ -25,16 +25,19 @@ use kukuri_discovery::core::hello::{self, HelloReply, HelloRequest, PACKET_BYTES
 use kukuri_discovery::core::page::{self, PAGE_BYTES, Place};
 use kukuri_discovery::core::record::Record;
 use kukuri_gossip::core::ask_wire;
+use kukuri_gossip::core::member::{self, Channel};
 use kukuri_identity::core::derive::TopicKey;
 use kukuri_identity::core::keys::Keys;
+use kukuri_identity::core::sealed::{self, Cost, Unlock};
 use kukuri_identity::{format_invite, format_secret, parse_invite, parse_secret};
 use sha2::{Digest, Sha256};
+use zeroize::Zeroizing;
 
 /// Reads any bytes, and panics where something is wrong.
 pub type Decoder = fn(&[u8]);
 
 /// The decoders and their names, which are those of the fuzz targets.
-pub const ALL: [(&str, Decoder); 14] = [
+pub const ALL: [(&str, Decoder); 16] = [
     ("record", record),
     ("hello_request", hello_request),
     ("hello_reply", hello_reply),
@@ -44,8 +47,10 @@ pub const ALL: [(&str, Decoder); 14] = [
     ("post", post),
     ("repair_question", repair_question),
     ("repair_answer", repair_answer),
+    ("membership", membership),
     ("ask", ask),
     ("stored_keys", stored_keys),
+    ("sealed_keys", sealed_keys),
     ("topic_secret", topic_secret),
     ("invite", invite),
     ("config", config),
@@ -295,6 +300,31 @@ fn repair_answer(bytes: &[u8]) {
     }
 }
 
+// --- between two connected nodes -----------------------------------------------------------------
+
+/// A claim, and an answer to one.
+fn membership(bytes: &[u8]) {
+    let (topic, epoch, keys) = topic();
+    let keys = MemberKeys {
+        epoch,
+        own: keys.member,
+        others: Vec::new(),
+    };
+    let channel = Channel {
+        binding: [5; 32],
+        initiator: EndpointId::from_bytes([1; 32]),
+        responder: EndpointId::from_bytes([2; 32]),
+    };
+    let (claimed, claim) = member::claim(channel.clone(), &keys);
+    let is_the_answer = claimed.check(bytes).is_ok();
+    let answered = member::answer(&channel, bytes, [(topic, &keys)]);
+    assert_eq!(answered.is_ok(), bytes == claim, "there is one claim only");
+    assert!(
+        !(is_the_answer && answered.is_ok()),
+        "and it is not its own answer"
+    );
+}
+
 fn ask(bytes: &[u8]) {
     if let Ok(topic) = ask_wire::read_header(bytes) {
         assert!(bytes.starts_with(&ask_wire::write_header(topic)));
@@ -307,6 +337,19 @@ fn ask(bytes: &[u8]) {
 fn stored_keys(bytes: &[u8]) {
     if let Ok(read) = Keys::from_stored(bytes) {
         assert_eq!(read.to_stored().as_slice(), bytes);
+    }
+}
+
+/// The encrypted file of keys. By a key file only: a passphrase costs what the file says.
+fn sealed_keys(bytes: &[u8]) {
+    let unlock = Unlock::Key(Zeroizing::new([3; 32]));
+    let file = sealed(bytes, |content| {
+        let file = sealed::seal(content, &unlock, Cost::NEW, &[4; 16], &NONCE);
+        file.expect("a key file needs no memory")
+    });
+    let _ = sealed::lock(&file);
+    if let Ok(plain) = sealed::open(&file, &unlock) {
+        stored_keys(&plain);
     }
 }
 

@@ -1,4 +1,4 @@
-//! Asks for the passphrase of the node's keys, on a terminal.
+//! Asks for secrets on a terminal: the passphrase of the node's keys, an invite.
 
 use std::io::{self, IsTerminal};
 
@@ -39,6 +39,7 @@ fn ask(question: &Question) -> io::Result<Zeroizing<String>> {
     }
 }
 
-fn read(ask: &str) -> io::Result<Zeroizing<String>> {
+/// Asks for a secret on the terminal, which does not show it.
+pub fn read(ask: &str) -> io::Result<Zeroizing<String>> {
     rpassword::prompt_password(ask).map(Zeroizing::new)
 }

@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 use super::args::{AcceptArgs, InviteArgs, NewSecretArgs, TopicArgs, TopicCommand};
 use super::join::resolve;
 use super::output::Output;
-use super::{Failure, input, secret};
+use super::{Failure, input, keys, secret};
 
 /// Peers that fit an invite.
 const MAX_PEERS: usize = kukuri::MAX_INVITE_PEERS;
@@ -92,10 +92,10 @@ async fn invite(args: InviteArgs, output: &Output) -> Result<ExitCode, Failure> 
 }
 
 fn accept(args: AcceptArgs, output: &Output) -> Result<ExitCode, Failure> {
-    if std::io::stdin().is_terminal() {
-        output.aside("Paste the invite, then press Enter:");
-    }
-    let text = Zeroizing::new(input::line().unwrap_or_default());
+    let text = match std::io::stdin().is_terminal() {
+        true => keys::read("Paste the invite (it is not shown), then press Enter: ")?,
+        false => Zeroizing::new(input::line().unwrap_or_default()),
+    };
     let Invite {
         topic,
         secret,
