@@ -8,6 +8,7 @@
 //! between the cores. What is left out: posts, the store, mDNS, time that a processor takes.
 
 mod actions;
+mod asks;
 pub mod dht;
 mod event;
 mod links;
