@@ -7,6 +7,7 @@
 use std::fs;
 use std::path::Path;
 
+use kukuri_tests::simulation::world::World;
 use kukuri_tests::simulation::{self, Report, Scenario};
 
 /// All scenarios with the stems of their files.
@@ -87,23 +88,27 @@ fn each_scenario_can_be_read_and_the_small_ones_are_tests() {
     assert_eq!(small, tests, "scenarios with `ci` and tests here");
 }
 
+/// A bit of everything.
+fn all_sorts() -> Scenario {
+    let text = "
+        name = 'same'
+        minutes = 1.5
+        nodes = { count = 8, over_s = 20, clock_off_s = 60, unreachable = 0.2 }
+        network = { loss = 0.2 }
+        dht = { loss = 0.1, liars = 0.1, poisoners = 0.02 }
+        churn = { every_s = 20, until = 1.5, graceful = 0.5 }
+        events = [
+            { at = 0.5, do = 'split', parts = 2 },
+            { at = 0.8, within_s = 9, do = 'heal' },
+            { at = 1, do = 'flood', entries = 100, addresses = 3, every_s = 30 },
+        ]";
+    Scenario::parse(text).unwrap()
+}
+
 #[test]
 fn the_same_seed_gives_the_same_table_and_another_seed_another() {
     let small = |seed| {
-        let text = "
-            name = 'same'
-            minutes = 1.5
-            nodes = { count = 8, over_s = 20, clock_off_s = 60, unreachable = 0.2 }
-            network = { loss = 0.2 }
-            dht = { loss = 0.1, liars = 0.1, poisoners = 0.02 }
-            churn = { every_s = 20, until = 1.5, graceful = 0.5 }
-            events = [
-                { at = 0.5, do = 'split', parts = 2 },
-                { at = 0.8, within_s = 9, do = 'heal' },
-                { at = 1, do = 'flood', entries = 100, addresses = 3, every_s = 30 },
-            ]";
-        let scenario = Scenario::parse(text).unwrap();
-        let mut report = simulation::run(&scenario, seed, |_, _, _| {});
+        let mut report = simulation::run(&all_sorts(), seed, |_, _, _| {});
         // The figures alone: the seed is in the report too.
         report.seed = 0;
         report
@@ -111,6 +116,14 @@ fn the_same_seed_gives_the_same_table_and_another_seed_another() {
     let first = small(5);
     assert_eq!(first, small(5));
     assert_ne!(first, small(6));
+}
+
+#[test]
+fn outcomes_of_signatures_that_are_kept_change_nothing() {
+    let scenario = all_sorts();
+    let each_verified = World::new(&scenario, 5).run(|_, _| {});
+    let each_verified = Report::new(&scenario, 5, &[each_verified]);
+    assert_eq!(simulation::run(&scenario, 5, |_, _, _| {}), each_verified);
 }
 
 #[test]

@@ -7,6 +7,7 @@ use iroh_gossip::proto::{Message, Timer};
 use kukuri_contract::InfoHash;
 use kukuri_discovery::core::{Input, QueryId};
 
+use super::asks::Answer;
 use super::network::NodeId;
 use super::pages::PagePut;
 use super::swarm::By;
@@ -87,6 +88,16 @@ pub(super) enum Event {
     Closed { connection: usize, side: usize },
     /// A connection was silent for too long, if the network is still split.
     Silent { connection: usize },
+    /// A node is to look whether to ask a neighbor.
+    Ask(NodeId),
+    /// A question is at a neighbor, which may have waited for the asker to become one.
+    Question {
+        from: NodeId,
+        to: NodeId,
+        waited: bool,
+    },
+    /// A question is over.
+    Answer { to: NodeId, answer: Answer },
     /// A peer that was dialed should be a neighbor by now.
     Expect { node: NodeId, peer: NodeId },
     /// Connections that nobody needs are closed.

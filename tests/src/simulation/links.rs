@@ -125,7 +125,7 @@ impl World {
     }
 
     /// Ends the connections of a node with a peer that it knows of and that fit.
-    fn end_connections(
+    pub(super) fn end_connections(
         &mut self,
         id: NodeId,
         peer: NodeId,

@@ -12,6 +12,7 @@ use kukuri_discovery::core::{Core, Entropy, Me};
 use kukuri_gossip::core::hosts::Hosts;
 use kukuri_gossip::core::membership::Membership;
 
+use super::asks::Asks;
 use super::network::{Network, NodeId};
 use super::rng::Seeded;
 
@@ -70,6 +71,8 @@ pub struct Node {
     pub tick_at: Option<Duration>,
     /// The next look at whom to dial.
     pub pump_at: Option<Duration>,
+    /// What it asks its neighbors.
+    pub(super) asks: Asks,
     key: SigningKey,
 }
 
@@ -146,6 +149,7 @@ impl Node {
             members: 1,
             tick_at: None,
             pump_at: None,
+            asks: Asks::new(now),
             key,
         }
     }

@@ -214,7 +214,9 @@ impl World {
         node.first_neighbor.get_or_insert(now);
         node.neighbors.insert(peer);
         node.membership.neighbor_up(endpoint);
+        node.asks.neighbor_up(peer);
         self.tell_neighbors(id);
+        self.ask(id);
     }
 
     fn neighbor_down(&mut self, id: NodeId, peer: NodeId) {

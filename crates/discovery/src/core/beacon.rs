@@ -11,13 +11,13 @@
 
 use chacha20poly1305::aead::{Aead, KeyInit, Payload};
 use chacha20poly1305::{XChaCha20Poly1305, XNonce};
-use ed25519_dalek::VerifyingKey;
 use kukuri_contract::{
     BEACON, BeaconDrop, EndpointId, Epoch, KeyBytes, MAX_BEACON_BYTES, SignRequest, Signature,
     TopicId, UnixMillis,
 };
 
 use super::record::{MAX_RECORD_BYTES, RecordError};
+use super::signature;
 
 /// Version of the beacon format.
 pub const VERSION: u8 = 1;
@@ -57,10 +57,7 @@ impl Heartbeat {
     pub fn is_signed(&self, topic: TopicId) -> bool {
         let beat = self.beat;
         let preimage = SignRequest::Heartbeat { topic, beat }.preimage();
-        let signature = self.signature.as_bytes().into();
-        VerifyingKey::from_bytes(self.root.as_bytes())
-            .and_then(|key| key.verify_strict(&preimage, &signature))
-            .is_ok()
+        signature::is_signed(self.root, &preimage, &self.signature)
     }
 }
 

@@ -145,10 +145,10 @@ impl Crowd {
             return known as f64;
         }
         // The highest of the lowest SAMPLE ranks, this node's among them if it is one.
-        let ranks = self.heard.keys().copied();
-        let mut lowest: Vec<_> = ranks.chain([self.me]).collect();
-        lowest.sort_unstable();
-        (SAMPLE - 1) as f64 / fraction(lowest[SAMPLE - 1].max(1))
+        let mut ranks = self.heard.keys().copied().skip(SAMPLE - 2);
+        let [below, at] = [(); 2].map(|()| ranks.next().unwrap_or(u64::MAX));
+        let highest = self.me.clamp(below, at);
+        (SAMPLE - 1) as f64 / fraction(highest.max(1))
     }
 
     fn at_most(&self) -> f64 {

@@ -3,7 +3,8 @@
 //! Entries are claims: anybody can announce anything. So a look-up asks a bounded number, few per
 //! address and subnet, and those that several DHT nodes returned before those that one did.
 
-use std::collections::{BTreeMap, HashMap};
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::time::Duration;
 
@@ -30,12 +31,21 @@ pub struct Lookup {
     started: Duration,
     ended: Option<Duration>,
     answers: usize,
-    /// Entries with the number of DHT nodes that returned them.
-    seen: BTreeMap<SocketAddrV4, u32>,
-    waiting: Vec<SocketAddrV4>,
+    /// Entries, and how they stand in the queue.
+    seen: BTreeMap<SocketAddrV4, Place>,
+    waiting: BTreeSet<(Place, SocketAddrV4)>,
     asked: usize,
     asked_ips: HashMap<Ipv4Addr, usize>,
     asked_subnets: HashMap<[u8; 3], usize>,
+}
+
+/// Where an entry stands among those of its query, the first to be asked first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Place {
+    /// So many DHT nodes returned it.
+    nodes: Reverse<u32>,
+    /// So many entries came before it.
+    nth: usize,
 }
 
 impl Lookup {
@@ -50,7 +60,7 @@ impl Lookup {
             ended: None,
             answers: 0,
             seen: BTreeMap::new(),
-            waiting: Vec::new(),
+            waiting: BTreeSet::new(),
             asked: 0,
             asked_ips: HashMap::new(),
             asked_subnets: HashMap::new(),
@@ -64,11 +74,18 @@ impl Lookup {
         let mut refused = 0;
         self.answers += 1;
         for &entry in entries {
-            if let Some(count) = self.seen.get_mut(&entry) {
-                *count += 1;
-            } else if self.seen.len() < MAX_ENTRIES {
-                self.seen.insert(entry, 1);
-                self.waiting.push(entry);
+            let nth = self.seen.len();
+            if let Some(place) = self.seen.get_mut(&entry) {
+                let waits = self.waiting.remove(&(*place, entry));
+                place.nodes.0 += 1;
+                if waits {
+                    self.waiting.insert((*place, entry));
+                }
+            } else if nth < MAX_ENTRIES {
+                let nodes = Reverse(1);
+                let place = Place { nodes, nth };
+                self.seen.insert(entry, place);
+                self.waiting.insert((place, entry));
             } else {
                 refused += 1;
             }
@@ -108,14 +125,7 @@ impl Lookup {
 
     /// The next entry to ask: returned by most DHT nodes, first seen first.
     pub fn next_entry(&mut self) -> Option<SocketAddrV4> {
-        // `min_by_key` takes the first of equals, and `waiting` is in the order of arrival.
-        let best = self
-            .waiting
-            .iter()
-            .enumerate()
-            .min_by_key(|(_, entry)| u32::MAX - self.seen.get(entry).copied().unwrap_or(0));
-        let (at, _) = best?;
-        Some(self.waiting.remove(at))
+        self.waiting.pop_first().map(|(_, entry)| entry)
     }
 
     /// Counts a hello to this entry; false if it is beyond the bounds.
@@ -169,6 +179,8 @@ mod tests {
         assert!(!lookup.add(&[b, c]).first);
         let order: Vec<_> = std::iter::from_fn(|| lookup.next_entry()).collect();
         assert_eq!(order, [b, a, c]);
+        lookup.add(&[a, b, c]);
+        assert_eq!(lookup.next_entry(), None, "each once");
     }
 
     #[test]

@@ -13,7 +13,7 @@
 //! node is waited for; [`reach`] whether others reach the hello port, [`votes`] what they say where it
 //! is; [`verdict`] says what came of it all.
 //! [`record`], [`hello`], [`dialback`], [`beacon`] and [`page`] are the wire formats of
-//! `docs/PROTOCOL.md`.
+//! `docs/PROTOCOL.md`; [`signature`] verifies what they say.
 
 pub mod address;
 pub mod announce;
@@ -36,6 +36,7 @@ pub mod reach;
 pub mod record;
 pub mod remembered;
 pub mod root;
+pub mod signature;
 pub mod swarm;
 #[cfg(test)]
 pub mod testing;

@@ -4,6 +4,9 @@
 //! lately, and a *dial-back*: a member that was asked to sends one packet from a socket that this
 //! node has never written to. A router that lets only replies through stops both.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::{HashMap, VecDeque};
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::time::Duration;
@@ -17,6 +20,9 @@ use super::hello::RequestId;
 pub const PROOF: Duration = Duration::from_secs(30 * 60);
 /// From this age on members are asked to prove it again.
 const RENEW: Duration = Duration::from_secs(20 * 60);
+/// An older proof that is tried anew counts for so long: an announcement with its retries, until the
+/// dial-backs of the look-up after it.
+const TRIAL: Duration = Duration::from_secs(30);
 /// A router may let packets in from whoever was sent something for so long. RFC 4787 (REQ-5) asks
 /// for at least 2 min and recommends 5.
 const SENT_LATELY: Duration = Duration::from_secs(10 * 60);
@@ -97,6 +103,8 @@ pub struct Reach {
     /// The port that is announced.
     port: u16,
     proof: Option<(How, Duration)>,
+    /// When it was first tried again since.
+    tried: Option<Duration>,
     asks: VecDeque<Ask>,
     /// Members that said that they dialed back, and when.
     missed: Vec<(EndpointId, RequestId, Duration)>,
@@ -113,6 +121,7 @@ impl Reach {
         Self {
             port,
             proof: None,
+            tried: None,
             asks: VecDeque::new(),
             missed: Vec::new(),
             sent: HashMap::new(),
@@ -140,6 +149,20 @@ impl Reach {
         matches!(self.state(now), State::Proven { .. })
     }
 
+    /// Whether to count on it: it is proven, or it was, and nobody has tried since. Between two turns
+    /// in a large topic nothing does.
+    pub fn holds(&self, now: Duration) -> bool {
+        let untried = self.tried.is_none_or(|at| now < at + TRIAL);
+        self.proven(now) || self.proof.is_some() && untried
+    }
+
+    /// A turn begins, which brings the next dial-backs, if any.
+    pub fn try_again(&mut self, now: Duration) {
+        if self.proof.is_some_and(|(_, at)| now >= at + RENEW) {
+            self.tried.get_or_insert(now);
+        }
+    }
+
     /// The port that others are told to use.
     pub fn port(&self) -> u16 {
         self.port
@@ -149,7 +172,7 @@ impl Reach {
     pub fn set_port(&mut self, port: u16) {
         if port != self.port {
             self.port = port;
-            self.proof = None;
+            (self.proof, self.tried) = (None, None);
             self.asks.clear();
             self.missed.clear();
         }
@@ -193,6 +216,7 @@ impl Reach {
         if self.proof.is_some_and(fresh) {
             return None;
         }
+        self.try_again(now);
         let until = now + ASK_FOR;
         self.asks.retain(|ask| ask.until > now && ask.id != id);
         if self.asks.len() >= MAX_ASKS {
@@ -240,7 +264,7 @@ impl Reach {
     }
 
     fn prove(&mut self, how: How, now: Duration) {
-        self.proof = Some((how, now));
+        (self.proof, self.tried) = (Some((how, now)), None);
         self.missed.clear();
     }
 
@@ -251,125 +275,5 @@ impl Reach {
         !self.backs.exhausted(&(), now)
             && self.backs_per_ip.allow(to, now)
             && self.backs.allow((), now)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::core::testing::TOPIC;
-
-    const S: Duration = Duration::from_secs(1);
-    const PORT: u16 = 4000;
-
-    fn at(text: &str) -> SocketAddrV4 {
-        text.parse().unwrap()
-    }
-
-    fn member(n: u8) -> EndpointId {
-        EndpointId::from_bytes([n; 32])
-    }
-
-    fn ask(reach: &mut Reach, id: u8, now: Duration) -> Option<Ask> {
-        reach.ask([id; 16], TOPIC, Epoch(1), now)?;
-        reach.asks(now).last().copied()
-    }
-
-    #[test]
-    fn an_unsolicited_hello_proves_the_port_for_half_an_hour() {
-        let mut reach = Reach::new(PORT);
-        assert_eq!(reach.state(S), State::Unknown);
-        reach.sent(at("8.8.4.4:5000"), S);
-        reach.heard_request(at("8.8.4.4:5000"), PORT, 2 * S);
-        reach.heard_request(at("8.8.4.4:6000"), PORT, 2 * S);
-        assert!(!reach.proven(2 * S), "a reply, or let in like one");
-        reach.heard_request(at("8.8.8.8:5000"), 4001, 2 * S);
-        assert!(!reach.proven(2 * S), "it came in at another port");
-        reach.heard_request(at("8.8.8.8:5000"), PORT, 2 * S);
-        let how = How::Unsolicited;
-        assert_eq!(reach.state(2 * S), State::Proven { how, at: 2 * S });
-        assert!(reach.proven(PROOF + S));
-        assert!(!reach.proven(PROOF + 2 * S));
-        // What was sent long ago opens no router any more.
-        let later = S + SENT_LATELY;
-        let mut reach = Reach::new(PORT);
-        reach.sent(at("8.8.4.4:5000"), S);
-        reach.heard_request(at("8.8.4.4:5000"), PORT, later);
-        assert!(reach.proven(later));
-    }
-
-    #[test]
-    fn a_dial_back_proves_the_port_once() {
-        let mut reach = Reach::new(PORT);
-        let asked = ask(&mut reach, 1, S).unwrap();
-        assert_eq!((asked.port, asked.id), (PORT, [1; 16]));
-        reach.sent(at("8.8.4.4:5000"), S);
-        assert!(!reach.dialed_back(&asked, at("8.8.4.4:5000"), 2 * S));
-        assert!(!reach.proven(2 * S), "a reply gets through anywhere");
-        assert!(reach.dialed_back(&asked, at("8.8.4.4:5001"), 2 * S));
-        assert!(reach.proven(2 * S));
-        assert_eq!(reach.asks(2 * S).count(), 0, "used up");
-        assert_eq!(ask(&mut reach, 2, 3 * S), None, "there is no need");
-        assert!(ask(&mut reach, 2, 2 * S + RENEW).is_some());
-    }
-
-    #[test]
-    fn two_members_in_vain_are_needed_to_call_it_closed() {
-        let mut reach = Reach::new(PORT);
-        for n in 1..=4 {
-            ask(&mut reach, n, S);
-        }
-        reach.promised(member(1), &[1; 16], S);
-        reach.promised(member(1), &[2; 16], S);
-        assert_eq!(reach.state(100 * S), State::Unknown, "one member, twice");
-        reach.promised(member(2), &[3; 16], 2 * S);
-        reach.promised(member(3), &[9; 16], 2 * S);
-        assert_eq!(reach.state(3 * S), State::Unknown, "still on its way");
-        assert_eq!(reach.state(2 * S + BACK_WITHIN), State::Unproven);
-        let late = reach.asks(10 * S).last().copied().unwrap();
-        assert!(reach.dialed_back(&late, at("8.8.4.4:5001"), 10 * S));
-        assert!(reach.proven(10 * S));
-        assert_eq!(reach.state(10 * S + PROOF), State::Unknown);
-    }
-
-    #[test]
-    fn another_port_is_another_question() {
-        let mut reach = Reach::new(PORT);
-        let asked = ask(&mut reach, 1, S).unwrap();
-        reach.set_port(4001);
-        assert!(!reach.dialed_back(&asked, at("8.8.4.4:5001"), S));
-        reach.heard_request(at("8.8.8.8:5000"), 4001, S);
-        assert!(reach.proven(S));
-        reach.set_port(4001);
-        assert!(reach.proven(S), "nothing has changed");
-        reach.set_port(PORT);
-        assert_eq!(reach.state(S), State::Unknown);
-    }
-
-    #[test]
-    fn memory_is_bounded_and_what_is_forgotten_proves_nothing() {
-        let mut reach = Reach::new(PORT);
-        for n in 0..2 * MAX_SENT as u32 + 1 {
-            reach.sent(SocketAddrV4::new(n.into(), 5000), S);
-            ask(&mut reach, n as u8, S);
-            reach.promised(member(n as u8), &[n as u8; 16], S);
-        }
-        assert!(reach.sent.len() <= MAX_SENT && reach.asks.len() <= MAX_ASKS);
-        assert_eq!(reach.missed.len(), MAX_MISSED);
-        reach.heard_request(at("8.8.8.8:5000"), PORT, 2 * S);
-        assert!(!reach.proven(2 * S), "it may have been written to");
-        reach.heard_request(at("8.8.8.8:5000"), PORT, S + SENT_LATELY);
-        assert!(reach.proven(S + SENT_LATELY));
-    }
-
-    #[test]
-    fn dial_backs_are_few() {
-        let mut reach = Reach::new(PORT);
-        let ip = |n: u32| Ipv4Addr::from(0x0808_0000 + n);
-        let allowed = (0..1000).filter(|_| reach.may_dial_back(ip(1), S)).count();
-        assert_eq!(allowed as u32, BACKS_PER_IP);
-        let allowed = (2..1000).filter(|n| reach.may_dial_back(ip(*n), S)).count();
-        assert_eq!(allowed as u32, BACKS - BACKS_PER_IP);
-        assert!(reach.may_dial_back(ip(1), 2 * S + BACK_WINDOW));
     }
 }

@@ -11,11 +11,12 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use ed25519_dalek::VerifyingKey;
 use kukuri_contract::{
     EndpointAddr, EndpointId, Epoch, HelloDrop, MAX_DIRECT_ADDRESSES, SignRequest, Signature,
     TopicId, UnixMillis,
 };
+
+use super::signature;
 
 /// Version of the record format.
 pub const VERSION: u8 = 1;
@@ -125,6 +126,12 @@ pub fn finish(mut body: Vec<u8>, signature: &Signature) -> Vec<u8> {
     body
 }
 
+/// Whose record these bytes are, if they are one. Not verified.
+pub fn endpoint_of(bytes: &[u8]) -> Option<EndpointId> {
+    let (_version, rest) = bytes.split_first()?;
+    rest.first_chunk().copied().map(EndpointId::from_bytes)
+}
+
 impl Record {
     /// The fresh one of these (verified) records that has these bytes. Members hand on the same ones
     /// again and again, and to verify a signature costs more than all else about a hello.
@@ -175,9 +182,10 @@ impl Record {
             epoch: Epoch::at(issued_at),
             body: bytes[..bytes.len() - SIGNATURE_BYTES].to_vec(),
         };
-        VerifyingKey::from_bytes(id.as_bytes())
-            .and_then(|key| key.verify_strict(&signed.preimage(), &signature.into()))
-            .map_err(|_| RecordError::BadSignature)?;
+        let signature = Signature::from_bytes(signature);
+        if !signature::is_signed(id, &signed.preimage(), &signature) {
+            return Err(RecordError::BadSignature);
+        }
         Ok(Self {
             peer: EndpointAddr { id, direct, relay },
             issued_at,

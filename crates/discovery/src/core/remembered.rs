@@ -34,6 +34,8 @@ const PACE: Duration = Duration::from_millis(500);
 #[derive(Debug, Default)]
 pub struct Remembered {
     members: BTreeMap<EndpointId, Member>,
+    /// Those of them that are lost: few, and looked at whenever anything happens.
+    lost: BTreeMap<EndpointId, Lost>,
     neighbors: BTreeSet<EndpointId>,
     next_ask: Duration,
 }
@@ -45,7 +47,6 @@ struct Member {
     /// By its beacons, newest first; anybody's, perhaps.
     told: Vec<SocketAddrV4>,
     heard: Duration,
-    lost: Option<Lost>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -67,7 +68,6 @@ impl Remembered {
             proven: None,
             told: Vec::new(),
             heard: now,
-            lost: None,
         });
         member.heard = now;
         if proven {
@@ -82,7 +82,9 @@ impl Remembered {
     pub fn set_neighbors(&mut self, neighbors: &[EndpointId], now: Duration) {
         let neighbors: BTreeSet<_> = neighbors.iter().copied().collect();
         for lost in self.neighbors.difference(&neighbors) {
-            lose(&mut self.members, *lost, false, now);
+            if self.members.contains_key(lost) {
+                self.lost.entry(*lost).or_insert(Lost::new(false, now));
+            }
         }
         for found in &neighbors {
             self.found(*found);
@@ -92,58 +94,50 @@ impl Remembered {
 
     /// The root, which everybody has heard, is heard no more.
     pub fn lose_root(&mut self, root: EndpointId, now: Duration) {
-        lose(&mut self.members, root, true, now);
+        if self.members.contains_key(&root) {
+            self.lost.entry(root).or_insert(Lost::new(true, now));
+        }
     }
 
     /// Whether a member counts as lost.
     pub fn is_lost(&self, member: EndpointId) -> bool {
-        let member = self.members.get(&member);
-        member.is_some_and(|member| member.lost.is_some())
+        self.lost.contains_key(&member)
     }
 
     /// A member is not lost (any more).
     pub fn found(&mut self, member: EndpointId) {
-        if let Some(member) = self.members.get_mut(&member) {
-            member.lost = None;
-        }
+        self.lost.remove(&member);
     }
 
     /// Whom to send a hello now. `slower` stretches the pauses between those to a lost root: 1 in a
     /// small swarm, more where more have lost it.
-    pub fn due(&mut self, slower: u32, now: Duration) -> Option<SocketAddrV4> {
-        self.end_searches(now);
+    pub fn due(&mut self, slower: impl FnOnce() -> u32, now: Duration) -> Option<SocketAddrV4> {
+        self.lost.retain(|_, lost| now < lost.since + ASK_FOR);
         if now < self.next_ask {
             return None;
         }
-        let lost = self.members.values_mut().filter(|m| m.lost.is_some());
-        let first = lost.min_by_key(|m| m.lost.map(|lost| lost.next))?;
-        let lost = first.lost.as_mut().filter(|lost| lost.next <= now)?;
-        let longest = match first.proven {
+        let first = self.lost.iter_mut().min_by_key(|(_, lost)| lost.next);
+        let (id, lost) = first.filter(|(_, lost)| lost.next <= now)?;
+        let member = self.members.get(id)?;
+        let longest = match member.proven {
             Some(_) => PAUSE.1,
             None => PAUSE_UNPROVEN,
         };
         let pause = PAUSE
             .0
             .saturating_mul(2u32.saturating_pow(lost.asked.min(16)));
-        let slower = if lost.by_all { slower.max(1) } else { 1 };
+        let slower = if lost.by_all { slower().max(1) } else { 1 };
         lost.next = now + pause.min(longest) * slower;
         let nth = lost.asked;
         lost.asked = lost.asked.saturating_add(1);
         self.next_ask = now + PACE;
-        first.address(nth)
+        member.address(nth)
     }
 
     /// When to ask next.
     pub fn next_wake(&self) -> Option<Duration> {
-        let lost = self.members.values().filter_map(|member| member.lost);
-        let next = lost.map(|lost| lost.next).min()?;
+        let next = self.lost.values().map(|lost| lost.next).min()?;
         Some(next.max(self.next_ask))
-    }
-
-    fn end_searches(&mut self, now: Duration) {
-        for member in self.members.values_mut() {
-            member.lost.take_if(|lost| lost.since + ASK_FOR <= now);
-        }
     }
 
     /// Forgets the member that was not heard for longest, and is neither lost nor a neighbor.
@@ -154,7 +148,7 @@ impl Remembered {
         let idle = self
             .members
             .iter()
-            .filter(|(id, member)| member.lost.is_none() && !self.neighbors.contains(id));
+            .filter(|(id, _)| !self.lost.contains_key(id) && !self.neighbors.contains(id));
         let oldest = idle.min_by_key(|(_, member)| member.heard);
         let oldest = oldest.map(|(id, _)| *id);
         oldest.is_some_and(|id| self.members.remove(&id).is_some())
@@ -174,19 +168,14 @@ impl Member {
     }
 }
 
-fn lose(
-    members: &mut BTreeMap<EndpointId, Member>,
-    member: EndpointId,
-    by_all: bool,
-    now: Duration,
-) {
-    if let Some(member) = members.get_mut(&member) {
-        member.lost.get_or_insert(Lost {
+impl Lost {
+    fn new(by_all: bool, now: Duration) -> Self {
+        Self {
             since: now,
             next: now + PAUSE.0,
             asked: 0,
             by_all,
-        });
+        }
     }
 }
 
@@ -209,7 +198,7 @@ mod tests {
         let mut out = Vec::new();
         for second in 0..=end {
             let now = Duration::from_secs(second);
-            out.extend(remembered.due(1, now).map(|to| (second, to)));
+            out.extend(remembered.due(|| 1, now).map(|to| (second, to)));
         }
         out
     }
@@ -278,7 +267,7 @@ mod tests {
         remembered.set_neighbors(&[], Duration::ZERO);
         let mut sent = 0;
         for ms in (0..60_000).step_by(50) {
-            sent += usize::from(remembered.due(1, Duration::from_millis(ms)).is_some());
+            sent += usize::from(remembered.due(|| 1, Duration::from_millis(ms)).is_some());
         }
         assert!((100..=120).contains(&sent), "{sent} in a minute");
     }

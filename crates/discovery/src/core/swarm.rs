@@ -1,5 +1,6 @@
 //! What is known of a topic's swarm as a whole: its root, its size, and who was lost.
 
+use std::net::SocketAddrV4;
 use std::time::Duration;
 
 use kukuri_contract::{EndpointId, TopicId};
@@ -81,10 +82,15 @@ impl Swarm {
         self.crowd.in_sample() && !self.roots.is_root()
     }
 
-    /// How much slower than usual a lost root is asked: everybody has lost it.
-    pub fn slower(&self, now: Duration) -> u32 {
-        let members = self.crowd.budgeted(1, now) / USUAL_MEMBERS;
-        members.try_into().unwrap_or(u32::MAX)
+    /// Where to send a hello to a lost member now. A lost root is asked more slowly, the more have
+    /// lost it.
+    pub fn ask_lost(&mut self, now: Duration) -> Option<SocketAddrV4> {
+        let crowd = &self.crowd;
+        let slower = || {
+            let members = crowd.budgeted(1, now) / USUAL_MEMBERS;
+            members.try_into().unwrap_or(u32::MAX)
+        };
+        self.remembered.due(slower, now)
     }
 
     /// A member has told its mark: what part it is in, and whether it is to be dialed.

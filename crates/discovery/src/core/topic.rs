@@ -14,7 +14,7 @@ use super::backoff::Backoff;
 use super::board::Board;
 use super::given::Given;
 use super::own::OwnRecord;
-use super::record::{Record, RecordError};
+use super::record::{Record, RecordError, endpoint_of};
 use super::swarm::Swarm;
 use super::verdict::Evidence;
 use super::{Entropy, Now, Ticket};
@@ -161,8 +161,8 @@ impl Topic {
     /// # Errors
     /// See [`Record::parse`].
     pub fn read_record(&self, bytes: &[u8], now: UnixMillis) -> Result<Record, RecordError> {
-        Record::among(self.members.values(), bytes, now)
-            .map_or_else(|| Record::parse(self.id, bytes, now), Ok)
+        let known = endpoint_of(bytes).and_then(|id| self.members.get(&id));
+        Record::among(known, bytes, now).map_or_else(|| Record::parse(self.id, bytes, now), Ok)
     }
 
     /// Takes in a verified record; an older one never wins. Says whether the peer should be told

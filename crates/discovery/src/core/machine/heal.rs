@@ -172,8 +172,7 @@ impl Core {
         if topic.own.bytes().is_none() || topic.keys(epoch).is_none() {
             return;
         }
-        let slower = topic.swarm.slower(now.mono);
-        let Some(to) = topic.swarm.remembered.due(slower, now.mono) else {
+        let Some(to) = topic.swarm.ask_lost(now.mono) else {
             return;
         };
         if to == self.me.hello || self.exchange.asked(to).any(|hello| hello.topic == id) {

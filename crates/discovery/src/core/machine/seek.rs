@@ -148,6 +148,9 @@ impl Core {
                     .map(|query| (*id, query)),
             );
         }
+        if !due.is_empty() {
+            self.reach.try_again(now.mono);
+        }
         for id in due {
             self.announce(id, None, now, rng);
         }

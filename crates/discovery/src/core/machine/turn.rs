@@ -31,9 +31,9 @@ impl Core {
         }
     }
 
-    /// Whether others reach the hello port.
+    /// Whether others reach the hello port, by the last that is known of it.
     pub(super) fn hello_is_proven(&self, now: Now) -> bool {
-        self.reach.proven(now.mono)
+        self.reach.holds(now.mono)
     }
 
     pub(super) fn has_relay(&self) -> bool {
