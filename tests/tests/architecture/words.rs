@@ -154,7 +154,11 @@ const LIBRARIES: &[Library] = &[
     },
     Library {
         name: "rpassword",
-        files: &[("crates/app/src/cli/keys.rs", "asks for a passphrase")],
+        files: &[("crates/app/src/cli/keys.rs", "asks for secrets")],
+    },
+    Library {
+        name: "shlex",
+        files: &[("crates/app/src/cli/topic.rs", "quotes what is to be run")],
     },
     Library {
         name: "rusqlite",
@@ -197,6 +201,10 @@ const LIBRARIES: &[Library] = &[
             (
                 "crates/app/src/node/restarts.rs",
                 "its handlers for restarts",
+            ),
+            (
+                "crates/app/src/node/neighbors.rs",
+                "is a part of the node's actor",
             ),
             (
                 "crates/app/src/node/swarm.rs",
