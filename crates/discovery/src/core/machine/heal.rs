@@ -15,9 +15,12 @@ use super::super::record::Record;
 use super::super::{Effect, Entropy, Now};
 use super::Core;
 
-/// Beacons of one topic that are looked at per `RATE_WINDOW`: twice those of a full sample and a
-/// root, and the rest for roots that change.
+/// Beacons of one topic whose records are looked at per `RATE_WINDOW`: twice those of a full sample
+/// and a root, and the rest for roots that change.
 pub(super) const BEACONS: u32 = 120;
+/// New heartbeats of one topic that are looked at per `RATE_WINDOW`: those of a root, and the rest for
+/// roots that change.
+pub(super) const HEARTBEATS: u32 = 60;
 
 impl Core {
     /// Whatever is due in the swarms.
@@ -106,19 +109,14 @@ impl Core {
         if !self.topics.contains_key(&id) {
             return;
         }
-        let heard = match self.beacons.allow(id, now.mono) {
-            true => self.hear_beacon(id, payload, now),
-            false => Err(BeaconDrop::RateLimited),
-        };
-        if let Err(reason) = heard {
+        if let Err(reason) = self.hear_beacon(id, payload, now) {
             let event = DiscoveryEvent::BeaconDropped { reason };
             self.out.push(Effect::Emit(event));
         }
     }
 
     fn hear_beacon(&mut self, id: TopicId, payload: &[u8], now: Now) -> Result<(), BeaconDrop> {
-        let policy = self.policy;
-        let Some(topic) = self.topics.get_mut(&id) else {
+        let Some(topic) = self.topics.get(&id) else {
             return Ok(());
         };
         let own_epoch = Epoch::at(now.unix);
@@ -128,6 +126,26 @@ impl Core {
         let key = keys.map(|(_, keys)| keys.beacon.clone());
         drop(accepted);
         let beacon = Beacon::open(id, payload, &key.ok_or(BeaconDrop::Epoch)?)?;
+        // Many newcomers send beacons: they must not silence the root, whose word all of them repeat.
+        let too_many = !self.beacons.allow(id, now.mono);
+        if !too_many {
+            self.hear_member(id, &beacon, now)?;
+        }
+        if let Some(heartbeat) = beacon.heartbeat {
+            self.hear_heartbeat(id, heartbeat, now)?;
+        }
+        match too_many {
+            true => Err(BeaconDrop::RateLimited),
+            false => Ok(()),
+        }
+    }
+
+    /// What a beacon says of its sender.
+    fn hear_member(&mut self, id: TopicId, beacon: &Beacon, now: Now) -> Result<(), BeaconDrop> {
+        let policy = self.policy;
+        let Some(topic) = self.topics.get_mut(&id) else {
+            return Ok(());
+        };
         let record = topic.read_record(&beacon.record, now.unix)?;
         let member = record.peer.id;
         if member == self.me.endpoint {
@@ -144,11 +162,23 @@ impl Core {
             }
         }
         topic.keep(record, now.unix);
-        let Some(heartbeat) = beacon.heartbeat else {
+        Ok(())
+    }
+
+    fn hear_heartbeat(
+        &mut self,
+        id: TopicId,
+        heartbeat: Heartbeat,
+        now: Now,
+    ) -> Result<(), BeaconDrop> {
+        let Some(topic) = self.topics.get_mut(&id) else {
             return Ok(());
         };
         let roots = &mut topic.swarm.roots;
         if roots.is_news(&heartbeat) {
+            if !self.heartbeats.allow(id, now.mono) {
+                return Err(BeaconDrop::RateLimited);
+            }
             if !heartbeat.is_signed(id) {
                 return Err(BeaconDrop::BadSignature);
             }

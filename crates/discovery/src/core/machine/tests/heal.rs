@@ -3,6 +3,8 @@
 
 use super::world::{Node, S, World};
 use super::*;
+use crate::core::beacon::Beacon;
+use crate::core::testing::{keys, signed_record};
 use kukuri_contract::{BeaconDrop, EndpointId};
 
 const COUNT: u8 = 20;
@@ -205,8 +207,43 @@ fn beacons_of_outsiders_and_too_many_of_them_are_dropped_and_counted() {
     world.feed(0, Input::Beacon(TOPIC, outsiders));
     assert_eq!(dropped(&world, BeaconDrop::Malformed), 1);
     assert_eq!(dropped(&world, BeaconDrop::Seal), 1);
-    for _ in 0..1000 {
-        world.feed(0, Input::Beacon(TOPIC, vec![2, 1]));
+    for n in 0..1000 {
+        world.feed(0, Input::Beacon(TOPIC, newcomer(n)));
     }
     assert!(dropped(&world, BeaconDrop::RateLimited) > 800);
+    let members = world.nodes[0].core.topics[&TOPIC].swarm.crowd.members();
+    assert_eq!(members, 2, "it has heard one");
+}
+
+/// A beacon of one more member, that knows of no root.
+fn newcomer(nonce: u64) -> Vec<u8> {
+    let beacon = Beacon {
+        heartbeat: None,
+        hello_port: 4000,
+        record: signed_record(99, TOPIC, &peer(99), NOW),
+    };
+    let mut fresh = [0; 24];
+    fresh[..8].copy_from_slice(&nonce.to_be_bytes());
+    let epoch = Epoch::at(NOW);
+    beacon.seal(TOPIC, epoch, &keys(7 + (epoch.0 % 97) as u8).beacon, fresh)
+}
+
+#[test]
+fn many_beacons_do_not_silence_the_root() {
+    let mut world = swarm(11);
+    world.run_until(60 * S);
+    let before = roots(&world);
+    assert_eq!(before.len(), 1);
+    // Ten a second, as where a thousand join within a minute.
+    for at in 0..usize::from(COUNT) {
+        for n in 0..900u32 {
+            let beacon = Input::Beacon(TOPIC, newcomer(u64::from(n)));
+            world.later(n * S / 10, at, beacon);
+        }
+    }
+    world.run_until(150 * S);
+    assert_eq!(roots(&world), before);
+    let silent = |node: &Node| node.core.topics[&TOPIC].swarm.roots.mark() == [0; 16];
+    assert!(!world.nodes.iter().any(silent));
+    assert!(heals(&world).is_empty());
 }
