@@ -99,13 +99,15 @@ fn start_log(filter: Option<&str>, output: &Output) {
 async fn unless_interrupted<T>(work: impl Future<Output = T>) -> Result<T, Failure> {
     tokio::pin!(work);
     tokio::select! {
+        // Listens before it asks: a Ctrl-C in between would end the process, and leave the terminal
+        // without echo.
         biased;
-        done = &mut work => Ok(done),
         () = interrupted() => {
             // A question that is open gives the terminal back first, as it was before.
-            let _ended = tokio::time::timeout(GIVE_BACK, work).await;
+            let _ended = tokio::time::timeout(GIVE_BACK, &mut work).await;
             Err("interrupted".into())
         }
+        done = &mut work => Ok(done),
     }
 }
 
