@@ -8,8 +8,8 @@ use actix::{Actor, Arbiter, Context, Handler};
 use anyhow::Context as _;
 use bytes::Bytes;
 use kukuri_contract::{
-    Broadcast, Dial, DialReason, EndpointAddr, EndpointKey, Epoch, Factory, GossipEvent, GossipPort,
-    Join, KeyBytes, Lease, MemberKeys, Outlet, TopicId,
+    Broadcast, Dial, DialReason, EndpointAddr, EndpointKey, Epoch, Factory, GossipEvent,
+    GossipPort, Join, KeyBytes, Lease, MemberKeys, Outlet, TopicId,
 };
 use kukuri_gossip::{Config, Deps, IrohGossip};
 use tokio::sync::oneshot;
