@@ -73,11 +73,15 @@ impl Crowd {
         }
     }
 
+    /// Whether a member of this rank is beyond a full sample, so that its beacon tells nothing.
+    pub fn is_beyond(&self, rank: u64) -> bool {
+        let last = self.heard.last_key_value();
+        self.heard.len() >= SAMPLE && last.is_some_and(|(last, _)| rank > *last)
+    }
+
     /// A member's beacon was heard.
     pub fn hear(&mut self, rank: u64, now: Duration) {
-        let last = self.heard.last_key_value().map(|(last, _)| *last);
-        let beyond = self.heard.len() >= SAMPLE && last.is_some_and(|last| rank > last);
-        if rank == self.me || beyond {
+        if rank == self.me || self.is_beyond(rank) {
             return;
         }
         self.heard.insert(rank, now);

@@ -11,7 +11,7 @@ use kukuri_contract::{
 
 use super::super::beacon::{self, Beacon, Heartbeat};
 use super::super::crowd;
-use super::super::record::Record;
+use super::super::record::{Record, endpoint_of};
 use super::super::{Effect, Entropy, Now};
 use super::Core;
 
@@ -126,9 +126,12 @@ impl Core {
         let key = keys.map(|(_, keys)| keys.beacon.clone());
         drop(accepted);
         let beacon = Beacon::open(id, payload, &key.ok_or(BeaconDrop::Epoch)?)?;
-        // Many newcomers send beacons: they must not silence the root, whose word all of them repeat.
-        let too_many = !self.beacons.allow(id, now.mono);
-        if !too_many {
+        // Where many join, newcomers that can't know yet that they are not needed send beacons too:
+        // those must not drown the sample, nor the root, whose word all of them repeat.
+        let rank = endpoint_of(&beacon.record).map(|member| crowd::rank(id, member));
+        let needed = !rank.is_some_and(|rank| topic.swarm.crowd.is_beyond(rank));
+        let too_many = needed && !self.beacons.allow(id, now.mono);
+        if needed && !too_many {
             self.hear_member(id, &beacon, now)?;
         }
         if let Some(heartbeat) = beacon.heartbeat {

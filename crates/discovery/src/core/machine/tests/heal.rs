@@ -4,6 +4,7 @@
 use super::world::{Node, S, World};
 use super::*;
 use crate::core::beacon::Beacon;
+use crate::core::crowd::{SAMPLE, rank};
 use crate::core::testing::{keys, signed_record};
 use kukuri_contract::{BeaconDrop, EndpointId};
 
@@ -208,7 +209,7 @@ fn beacons_of_outsiders_and_too_many_of_them_are_dropped_and_counted() {
     assert_eq!(dropped(&world, BeaconDrop::Malformed), 1);
     assert_eq!(dropped(&world, BeaconDrop::Seal), 1);
     for n in 0..1000 {
-        world.feed(0, Input::Beacon(TOPIC, newcomer(n)));
+        world.feed(0, Input::Beacon(TOPIC, newcomer(99, n)));
     }
     assert!(dropped(&world, BeaconDrop::RateLimited) > 800);
     let members = world.nodes[0].core.topics[&TOPIC].swarm.crowd.members();
@@ -216,11 +217,11 @@ fn beacons_of_outsiders_and_too_many_of_them_are_dropped_and_counted() {
 }
 
 /// A beacon of one more member, that knows of no root.
-fn newcomer(nonce: u64) -> Vec<u8> {
+fn newcomer(member: u8, nonce: u64) -> Vec<u8> {
     let beacon = Beacon {
         heartbeat: None,
         hello_port: 4000,
-        record: signed_record(99, TOPIC, &peer(99), NOW),
+        record: signed_record(member, TOPIC, &peer(member), NOW),
     };
     let mut fresh = [0; 24];
     fresh[..8].copy_from_slice(&nonce.to_be_bytes());
@@ -237,7 +238,7 @@ fn many_beacons_do_not_silence_the_root() {
     // Ten a second, as where a thousand join within a minute.
     for at in 0..usize::from(COUNT) {
         for n in 0..900u32 {
-            let beacon = Input::Beacon(TOPIC, newcomer(u64::from(n)));
+            let beacon = Input::Beacon(TOPIC, newcomer(99, u64::from(n)));
             world.later(n * S / 10, at, beacon);
         }
     }
@@ -246,4 +247,35 @@ fn many_beacons_do_not_silence_the_root() {
     let silent = |node: &Node| node.core.topics[&TOPIC].swarm.roots.mark() == [0; 16];
     assert!(!world.nodes.iter().any(silent));
     assert!(heals(&world).is_empty());
+}
+
+#[test]
+fn who_is_beyond_a_full_sample_takes_nobodys_place() {
+    let mut world = swarm(12);
+    let mut members: Vec<u8> = (21..=220).collect();
+    members.sort_by_key(|n| rank(TOPIC, peer(*n).id));
+    let (sample, others) = members.split_at(SAMPLE);
+    let mut nonce = 0;
+    let mut hear = |world: &mut World, members: &[u8]| {
+        for member in members {
+            nonce += 1;
+            world.feed(0, Input::Beacon(TOPIC, newcomer(*member, nonce)));
+        }
+    };
+    hear(&mut world, &sample[1..]);
+    hear(&mut world, &others[..1]);
+    let count = |world: &World| world.nodes[0].core.topics[&TOPIC].swarm.crowd.members();
+    let before = count(&world);
+    for _ in 0..10 {
+        hear(&mut world, others);
+    }
+    assert_eq!(count(&world), before);
+    hear(&mut world, &sample[..1]);
+    assert!(count(&world) > before, "the lowest rank of all is heard");
+    assert!(!world.nodes[0].events.iter().any(|(_, event)| matches!(
+        event,
+        DiscoveryEvent::BeaconDropped {
+            reason: BeaconDrop::RateLimited
+        }
+    )));
 }
