@@ -376,22 +376,27 @@ fn a_user_is_asked_on_the_terminal_and_nothing_of_the_answer_is_shown() {
 #[test]
 fn ctrl_c_at_the_question_leaves_a_terminal_that_works() {
     let data = dir();
-    let line = format!(
-        "{} id --data-dir {}; echo ended with $?; stty -a",
-        binary().display(),
-        data.path().display()
-    );
-    let Some(mut terminal) = Terminal::run(&line, data.path()) else {
-        return;
-    };
-    terminal.answer("New passphrase that encrypts them", "oolong\x03");
-    let (text, _) = terminal.end();
-    assert!(text.contains("ended with 1"), "{text}");
-    assert!(text.contains("interrupted"), "{text}");
-    let words: Vec<_> = text.split_whitespace().collect();
-    assert!(
-        words.contains(&"echo") && words.contains(&"icanon"),
-        "{text}"
-    );
+    let id = format!("id --data-dir {}", data.path().display());
+    for (command, question) in [
+        (&id[..], "New passphrase that encrypts them"),
+        ("topic accept", "Paste the invite"),
+    ] {
+        let line = format!(
+            "{} {command}; echo ended with $?; stty -a",
+            binary().display()
+        );
+        let Some(mut terminal) = Terminal::run(&line, data.path()) else {
+            return;
+        };
+        terminal.answer(question, "oolong\x03");
+        let (text, _) = terminal.end();
+        assert!(text.contains("ended with 1"), "{text}");
+        assert!(text.contains("interrupted"), "{text}");
+        let words: Vec<_> = text.split_whitespace().collect();
+        assert!(
+            words.contains(&"echo") && words.contains(&"icanon"),
+            "{text}"
+        );
+    }
     assert!(!keys(data.path()).exists());
 }

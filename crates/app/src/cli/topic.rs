@@ -7,12 +7,13 @@ use kukuri::{
     EndpointAddr, Invite, InviteError, format_invite, format_secret, generate_secret, parse_invite,
 };
 use serde_json::json;
+use tokio::sync::oneshot;
 use zeroize::Zeroizing;
 
 use super::args::{AcceptArgs, InviteArgs, NewSecretArgs, TopicArgs, TopicCommand};
 use super::join::resolve;
 use super::output::Output;
-use super::{Failure, input, keys, secret};
+use super::{Failure, input, keys, secret, unless_interrupted};
 
 /// Peers that fit an invite.
 const MAX_PEERS: usize = kukuri::MAX_INVITE_PEERS;
@@ -35,7 +36,7 @@ pub async fn run(args: TopicArgs, output: &Output) -> Result<ExitCode, Failure> 
     match args.command {
         TopicCommand::NewSecret(args) => new_secret(args, output),
         TopicCommand::Invite(args) => invite(args, output).await,
-        TopicCommand::Accept(args) => accept(args, output),
+        TopicCommand::Accept(args) => accept(args, output).await,
     }
 }
 
@@ -91,9 +92,9 @@ async fn invite(args: InviteArgs, output: &Output) -> Result<ExitCode, Failure> 
     Ok(ExitCode::SUCCESS)
 }
 
-fn accept(args: AcceptArgs, output: &Output) -> Result<ExitCode, Failure> {
+async fn accept(args: AcceptArgs, output: &Output) -> Result<ExitCode, Failure> {
     let text = match std::io::stdin().is_terminal() {
-        true => keys::read("Paste the invite (it is not shown), then press Enter: ")?,
+        true => unless_interrupted(pasted()).await??,
         false => Zeroizing::new(input::line().unwrap_or_default()),
     };
     let Invite {
@@ -130,6 +131,17 @@ fn accept(args: AcceptArgs, output: &Output) -> Result<ExitCode, Failure> {
         ),
     );
     Ok(ExitCode::SUCCESS)
+}
+
+/// Asks on a thread of its own, because a blocked read can't be interrupted.
+async fn pasted() -> std::io::Result<Zeroizing<String>> {
+    let (tx, answer) = oneshot::channel();
+    std::thread::spawn(move || {
+        _ = tx.send(keys::read(
+            "Paste the invite (it is not shown), then press Enter: ",
+        ));
+    });
+    answer.await.map_err(std::io::Error::other)?
 }
 
 /// What `--peer` takes, for each address of a peer.
