@@ -27,21 +27,22 @@ pub fn generate_keys(now: UnixMillis) -> Result<Keys, getrandom::Error> {
 
 /// A random name in hexadecimal, for an entry of a keyring.
 pub fn generate_name() -> Result<String, getrandom::Error> {
-    let mut bytes = [0; 16];
-    getrandom::fill(&mut bytes)?;
-    Ok(data_encoding::HEXLOWER.encode(&bytes))
+    Ok(data_encoding::HEXLOWER.encode(&random::<16>()?))
 }
 
 /// A new salt for a file of keys.
 pub fn generate_salt() -> Result<[u8; SALT_BYTES], getrandom::Error> {
-    let mut bytes = [0; SALT_BYTES];
-    getrandom::fill(&mut bytes)?;
-    Ok(bytes)
+    random()
 }
 
 /// A new nonce for a file of keys.
 pub fn generate_nonce() -> Result<[u8; NONCE_BYTES], getrandom::Error> {
-    let mut bytes = [0; NONCE_BYTES];
+    random()
+}
+
+/// Bytes that need not be wiped.
+fn random<const N: usize>() -> Result<[u8; N], getrandom::Error> {
+    let mut bytes = [0; N];
     getrandom::fill(&mut bytes)?;
     Ok(bytes)
 }

@@ -1,6 +1,7 @@
 //! `kukuri topic`: secrets of topics, and invites.
 
 use std::io::IsTerminal;
+use std::path::Path;
 use std::process::ExitCode;
 
 use kukuri::{
@@ -42,24 +43,11 @@ pub async fn run(args: TopicArgs, output: &Output) -> Result<ExitCode, Failure> 
 
 fn new_secret(args: NewSecretArgs, output: &Output) -> Result<ExitCode, Failure> {
     let text = format_secret(&generate_secret()?);
-    match args.out {
-        None => {
-            let event = json!({ "event": "secret", "secret": text.as_str() });
-            output.event(&event, text.as_str());
-        }
-        Some(file) => {
-            secret::write_new(&file, &text)?;
-            output.event(
-                &json!({ "event": "secret_written", "file": file }),
-                format!(
-                    "The secret is in {0}. Give it to each member over a channel that you trust; \
-                     join with --secret-file {0}",
-                    file.display()
-                ),
-            );
-        }
-    }
-    Ok(ExitCode::SUCCESS)
+    hand_out("secret", &text, args.out.as_deref(), output, |file| {
+        format!(
+            "Give it to each member over a channel that you trust; join with --secret-file {file}"
+        )
+    })
 }
 
 async fn invite(args: InviteArgs, output: &Output) -> Result<ExitCode, Failure> {
@@ -72,19 +60,29 @@ async fn invite(args: InviteArgs, output: &Output) -> Result<ExitCode, Failure> 
         peers: resolve(&args.peer).await?,
     };
     let text = format_invite(&invite);
-    match args.out {
-        None => {
-            let event = json!({ "event": "invite", "invite": text.as_str() });
-            output.event(&event, text.as_str());
-        }
+    hand_out("invite", &text, args.out.as_deref(), output, |_| {
+        "Whoever has it can take part: hand it on over a channel that you trust".to_owned()
+    })
+}
+
+/// Prints a text that is a secret, or writes it to a new file, and says what to do with that.
+fn hand_out(
+    what: &str,
+    text: &str,
+    file: Option<&Path>,
+    output: &Output,
+    advice: impl FnOnce(std::path::Display<'_>) -> String,
+) -> Result<ExitCode, Failure> {
+    match file {
+        None => output.event(&json!({ "event": what, what: text }), text),
         Some(file) => {
-            secret::write_new(&file, &text)?;
+            secret::write_new(file, text)?;
             output.event(
-                &json!({ "event": "invite_written", "file": file }),
+                &json!({ "event": format!("{what}_written"), "file": file }),
                 format!(
-                    "The invite is in {}. Whoever has it can take part: hand it on over a channel \
-                     that you trust",
-                    file.display()
+                    "The {what} is in {}. {}",
+                    file.display(),
+                    advice(file.display())
                 ),
             );
         }

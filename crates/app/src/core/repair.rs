@@ -87,8 +87,8 @@ pub struct Delivery {
 }
 
 /// Whether somebody who has `theirs` has posts that are not among `ours`.
-pub fn is_lacking(ours: &[Holding], theirs: &[Holding]) -> bool {
-    theirs.iter().any(|theirs| {
+pub fn is_lacking<'a>(ours: &[Holding], theirs: impl IntoIterator<Item = &'a Holding>) -> bool {
+    theirs.into_iter().any(|theirs| {
         let ours = ours.iter().find(|ours| ours.author == theirs.author);
         let covers = |(first, last): &(u64, u64)| {
             let mut ranges = ours.iter().flat_map(|ours| &ours.ranges);

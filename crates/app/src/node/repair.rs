@@ -344,7 +344,7 @@ async fn answer(
         _ => to,
     };
     let in_reach = have.iter().take_while(|theirs| theirs.author <= compared);
-    let lacking = is_lacking(&ours, &in_reach.cloned().collect::<Vec<_>>());
+    let lacking = is_lacking(&ours, in_reach);
     let beyond = PostsBeyond {
         topic,
         from,
