@@ -10,6 +10,7 @@ use kukuri_contract::{
 };
 use tokio::task::spawn_blocking;
 
+use crate::book::TopicBook;
 use crate::config::Config;
 use crate::core::keys::Keys;
 use crate::core::topics::Topics;
@@ -38,6 +39,14 @@ pub struct Deps {
     pub clock: WallClock,
 }
 
+impl Deps {
+    /// Where a passphrase or key comes from here.
+    pub(crate) fn sources(&self, config: &Config) -> Sources {
+        let credentials = std::env::var_os(CREDENTIALS_DIRECTORY).map(PathBuf::from);
+        Sources::new(config, credentials, self.prompt.clone())
+    }
+}
+
 /// A running identity service.
 #[derive(Debug)]
 pub struct Running {
@@ -47,6 +56,8 @@ pub struct Running {
     pub info: IdentityInfo,
     /// One sentence on where the keys are kept, and why there.
     pub store_note: String,
+    /// The topics that the user has added.
+    pub topics: TopicBook,
     /// The endpoint's secret key, for the gossip service alone.
     pub endpoint_key: EndpointKey,
 }
@@ -80,25 +91,20 @@ impl Factory for KeyringIdentity {
 
     async fn spawn(config: Config, deps: Deps) -> Result<Running, IdentityError> {
         Self::check(&config)?;
+        let now = deps.clock.now();
+        let sources = deps.sources(&config);
         let Deps {
-            data_dir,
-            memory,
-            prompt,
-            clock,
+            data_dir, memory, ..
         } = deps;
-        let now = clock.now();
-        let credentials = std::env::var_os(CREDENTIALS_DIRECTORY).map(PathBuf::from);
-        let sources = Sources::new(&config, credentials, prompt);
-        let max_topics = config.max_topics;
+        let (max_topics, dir) = (config.max_topics, data_dir.clone());
         // Files, keyrings and users block.
         let opened = spawn_blocking(move || open(&config, &data_dir, &memory, sources, now)).await;
         let Opened { keys, place } = opened.expect("opening a store does not panic")?;
         say(&place);
-        let info = IdentityInfo {
-            endpoint: keys.endpoint_id(),
-            author: keys.author_id(),
-            link: keys.link(),
-            store: place.kind,
+        let info = info(&keys, &place);
+        let topics = match place.kind {
+            SecretStoreKind::Memory => TopicBook::in_memory(&keys),
+            _ => TopicBook::in_dir(&dir, &keys),
         };
         let endpoint_key = keys.endpoint_key();
         let actor = IdentityActor {
@@ -110,8 +116,19 @@ impl Factory for KeyringIdentity {
             port: IdentityPort::new(&actor.start(), Limits::default()),
             info,
             store_note: place.note,
+            topics,
             endpoint_key,
         })
+    }
+}
+
+/// Who a node with these keys is.
+pub(crate) fn info(keys: &Keys, place: &Place) -> IdentityInfo {
+    IdentityInfo {
+        endpoint: keys.endpoint_id(),
+        author: keys.author_id(),
+        link: keys.link(),
+        store: place.kind,
     }
 }
 

@@ -4,6 +4,7 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::book::TopicBookError;
 use crate::core::keys::StoredKeysError;
 use crate::core::sealed::SealedError;
 
@@ -53,6 +54,29 @@ pub enum IdentityError {
         /// Why no keyring can be used.
         keyring: String,
     },
+    /// There are keys, and others were to be taken in.
+    #[error(
+        "{0} has an identity already, which is left as it is; take another --data-dir, or move its \
+         files away first"
+    )]
+    Exists(PathBuf),
+    /// There are no keys.
+    #[error("{0} has no identity yet; `kukuri identity show` makes it")]
+    NoKeys(PathBuf),
+    /// The keys are in memory.
+    #[error(
+        "identity.store is \"memory\": its keys are new at each start, and neither kept nor handed out"
+    )]
+    KeptInMemory,
+    /// Nobody gives the passphrase of a backup.
+    #[error(
+        "a backup has a passphrase of its own; give it with --backup-passphrase-file, or type it on a \
+         terminal"
+    )]
+    NoBackupPassphrase,
+    /// The list of topics can't be taken along.
+    #[error(transparent)]
+    Topics(#[from] TopicBookError),
     /// The store failed.
     #[error(transparent)]
     Store(#[from] KeyStoreError),
@@ -101,6 +125,9 @@ pub enum KeyStoreError {
          `(umask 077; openssl rand -hex 32 > FILE)`"
     )]
     BadKeyFile(PathBuf),
+    /// A backup is not there.
+    #[error("there is no backup {0}; check the name")]
+    NoBackup(PathBuf),
     /// The user was asked, and gave no passphrase.
     #[error("no passphrase was typed")]
     Prompt(#[source] io::Error),

@@ -14,12 +14,20 @@ const MAX_BYTES: u64 = 4096;
 
 /// The content of a small file; `None` if there is no such file.
 pub fn read(file: &Path) -> Result<Option<Zeroizing<Vec<u8>>>, KeyStoreError> {
-    open(file, |_| Ok(()))
+    open(file, MAX_BYTES, |_| Ok(()))
 }
 
 /// The same of a file that holds a secret: refused if others may read it.
 pub fn read_secret(file: &Path) -> Result<Option<Zeroizing<Vec<u8>>>, KeyStoreError> {
-    open(file, |open| {
+    read_secret_up_to(file, MAX_BYTES)
+}
+
+/// The same of a file that may have this many bytes.
+pub fn read_secret_up_to(
+    file: &Path,
+    most: u64,
+) -> Result<Option<Zeroizing<Vec<u8>>>, KeyStoreError> {
+    open(file, most, |open| {
         // Of what is open, not of the name, which may be another file by now.
         let exposed = others_may_read(open).map_err(|source| failed_read(file, source))?;
         match exposed {
@@ -31,6 +39,7 @@ pub fn read_secret(file: &Path) -> Result<Option<Zeroizing<Vec<u8>>>, KeyStoreEr
 
 fn open(
     file: &Path,
+    most: u64,
     check: impl FnOnce(&File) -> Result<(), KeyStoreError>,
 ) -> Result<Option<Zeroizing<Vec<u8>>>, KeyStoreError> {
     let open = match File::open(file) {
@@ -39,11 +48,11 @@ fn open(
     };
     check(&open)?;
     // One byte of room more, so that a file that is too long is seen, and nothing moves in memory.
-    let mut bytes = Zeroizing::new(Vec::with_capacity(MAX_BYTES as usize + 1));
-    open.take(MAX_BYTES + 1)
+    let mut bytes = Zeroizing::new(Vec::with_capacity(most as usize + 1));
+    open.take(most + 1)
         .read_to_end(&mut bytes)
         .map_err(|source| failed_read(file, source))?;
-    match bytes.len() as u64 > MAX_BYTES {
+    match bytes.len() as u64 > most {
         true => Err(KeyStoreError::TooLong(file.to_owned())),
         false => Ok(Some(bytes)),
     }
@@ -65,6 +74,16 @@ pub fn write_new(file: &Path, bytes: &[u8]) -> Result<(), KeyStoreError> {
 /// The same over a file that is there: at any moment there is either the old one or the new one.
 pub fn replace(file: &Path, bytes: &[u8]) -> Result<(), KeyStoreError> {
     write(file, bytes, |new| new.persist(file))
+}
+
+/// Moves a file over another one of the same directory.
+pub fn rename(from: &Path, to: &Path) -> Result<(), KeyStoreError> {
+    let dir = to.parent().unwrap_or(Path::new("."));
+    let renamed = fs::rename(from, to).and_then(|()| sync_dir(dir));
+    renamed.map_err(|source| KeyStoreError::Write {
+        file: to.to_owned(),
+        source,
+    })
 }
 
 fn write(

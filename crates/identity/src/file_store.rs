@@ -156,6 +156,20 @@ impl KeyStore for FileStore {
         file::write_new(&self.file, &sealed)?;
         Ok(self.sealed_place(&given.from))
     }
+
+    fn replace(&self, keys: &[u8]) -> Result<Place, KeyStoreError> {
+        let before = file::read_secret(&self.file)?;
+        let sealed_before = before.is_some_and(|bytes| sealed::is_sealed(&bytes));
+        if self.plaintext && !sealed_before {
+            file::replace(&self.file, keys)?;
+            return Ok(self.plain_place());
+        }
+        let sealed = self.seal(keys)?;
+        let nothing = || KeyStoreError::NothingToEncryptWith(self.file.clone());
+        let (sealed, given) = sealed.ok_or_else(nothing)?;
+        file::replace(&self.file, &sealed)?;
+        Ok(self.sealed_place(&given.from))
+    }
 }
 
 #[cfg(test)]

@@ -20,7 +20,7 @@ use zbus_secret_service_keyring_store::Store as OsStore;
 use zeroize::{Zeroize, Zeroizing};
 
 use crate::error::KeyStoreError;
-use crate::file::{read, write_new};
+use crate::file::{read, replace, write_new};
 use crate::store::{KeyStore, Loaded, Place};
 
 /// Name of the service in the keyring.
@@ -74,6 +74,26 @@ impl KeyringStore {
         answer.map_err(|_| KeyStoreError::KeyringSilent(self.limit))?
     }
 
+    /// Puts keys into a new entry.
+    fn put(&self, keys: &[u8]) -> Result<(), KeyStoreError> {
+        let keys = Zeroizing::new(keys.to_vec());
+        self.ask(self.new_name.clone(), move |entry| {
+            entry.set_secret(&keys).map_err(failed)?;
+            // A keyring that keeps nothing must not be found out at the next start.
+            let kept = Zeroizing::new(entry.get_secret().map_err(failed)?);
+            match kept == keys {
+                true => Ok(()),
+                false => Err(KeyStoreError::Keyring(
+                    "it gives back something else than was put into it".into(),
+                )),
+            }
+        })
+    }
+
+    fn new_name_line(&self) -> String {
+        format!("{}\n", self.new_name)
+    }
+
     fn place() -> Place {
         Place {
             kind: SecretStoreKind::Os,
@@ -111,19 +131,23 @@ impl KeyStore for KeyringStore {
     /// The entry first, then the file that names it: if this ends in between, there is an entry
     /// that nobody uses, and no identity that is lost.
     fn save(&self, keys: &[u8]) -> Result<Place, KeyStoreError> {
-        let keys = Zeroizing::new(keys.to_vec());
-        self.ask(self.new_name.clone(), move |entry| {
-            entry.set_secret(&keys).map_err(failed)?;
-            // A keyring that keeps nothing must not be found out at the next start.
-            let kept = Zeroizing::new(entry.get_secret().map_err(failed)?);
-            match kept == keys {
-                true => Ok(()),
-                false => Err(KeyStoreError::Keyring(
-                    "it gives back something else than was put into it".into(),
-                )),
+        self.put(keys)?;
+        write_new(&self.file, self.new_name_line().as_bytes())?;
+        Ok(Self::place())
+    }
+
+    /// A new entry, then the file that names it, then the old entry goes: in between, one that
+    /// nobody uses stays, and the keys are the old or the new ones.
+    fn replace(&self, keys: &[u8]) -> Result<Place, KeyStoreError> {
+        let before = self.name_of_entry()?;
+        self.put(keys)?;
+        replace(&self.file, self.new_name_line().as_bytes())?;
+        if let Some(before) = before {
+            let gone = self.ask(before, |entry| entry.delete_credential().map_err(failed));
+            if let Err(error) = gone {
+                tracing::warn!(%error, "the old keys are still in the keyring, and not used any more");
             }
-        })?;
-        write_new(&self.file, format!("{}\n", self.new_name).as_bytes())?;
+        }
         Ok(Self::place())
     }
 }

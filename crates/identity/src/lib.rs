@@ -9,20 +9,25 @@
 pub mod core;
 
 mod actor;
+mod book;
 mod config;
 mod error;
 mod file;
 mod file_store;
 mod keyring;
+mod manage;
 mod random;
 mod store;
 mod unlock;
 
 pub use actor::{Deps, KeyringIdentity, Running};
+pub use book::{TopicBook, TopicBookError};
 pub use config::{Config, StoreChoice};
+pub use core::book::{Former, SavedTopic};
 pub use core::invite::{Invite, InviteError, format_invite, parse_invite};
 pub use core::secret::{SecretError, format_secret, parse_secret};
 pub use error::{IdentityError, KeyStoreError};
+pub use manage::{BackupLock, Rotated, export, import, rotate};
 pub use random::generate_secret;
 pub use store::MemoryStore;
 pub use unlock::{CREDENTIAL, Prompt, Question};

@@ -25,6 +25,8 @@ pub trait KeyStore {
     fn load(&self) -> Result<Option<Loaded>, KeyStoreError>;
     /// Keeps new keys; they are safe when this returns. Never overwrites any.
     fn save(&self, keys: &[u8]) -> Result<Place, KeyStoreError>;
+    /// Keeps keys in the place of those that are here. At any moment, either are safe.
+    fn replace(&self, keys: &[u8]) -> Result<Place, KeyStoreError>;
 }
 
 /// Where keys are kept.
@@ -105,6 +107,10 @@ impl KeyStore for MemoryStore {
         self.remember(keys, &place);
         Ok(place)
     }
+
+    fn replace(&self, keys: &[u8]) -> Result<Place, KeyStoreError> {
+        self.save(keys)
+    }
 }
 
 /// Keys, and where they are kept.
@@ -130,9 +136,7 @@ pub fn open(
     if memory.holds_keys() {
         return load_or_make(memory, now);
     }
-    let file = FileStore::new(dir, sources, config.insecure_plaintext_store);
-    let limit = Duration::from_millis(config.keyring_timeout_ms);
-    let os = KeyringStore::new(dir, generate_name()?, limit);
+    let Stores { os, file } = stores(config, dir, sources)?;
     let opened = match config.store {
         StoreChoice::Memory => load_or_make(memory, now),
         StoreChoice::File => {
@@ -147,6 +151,23 @@ pub fn open(
     }?;
     memory.remember(&opened.keys.to_stored(), &opened.place);
     Ok(opened)
+}
+
+/// The stores that outlive the process.
+pub struct Stores {
+    /// The keyring of the operating system.
+    pub os: KeyringStore,
+    /// The file in the data directory.
+    pub file: FileStore,
+}
+
+/// The stores of a data directory.
+pub fn stores(config: &Config, dir: &Path, sources: Sources) -> Result<Stores, IdentityError> {
+    let limit = Duration::from_millis(config.keyring_timeout_ms);
+    Ok(Stores {
+        os: KeyringStore::new(dir, generate_name()?, limit),
+        file: FileStore::new(dir, sources, config.insecure_plaintext_store),
+    })
 }
 
 /// Where the keys are; else the keyring where it works, else the file.

@@ -89,6 +89,15 @@ impl Sources {
         }
     }
 
+    /// A passphrase from this file or, if none is named, from a user.
+    pub fn of_passphrase(passphrase_file: Option<PathBuf>, prompt: Option<Prompt>) -> Self {
+        Self {
+            passphrase_file,
+            prompt,
+            ..Self::default()
+        }
+    }
+
     /// Whether a key file is named.
     pub fn has_key_file(&self) -> bool {
         self.key_file.is_some()

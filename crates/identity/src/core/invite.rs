@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! kukuri-invite-1:<base32, lower case, no padding, of content | check 4>
-//! content = flags 1 | secret 32, if flags = 1 | length 1 | name
+//! content = flags 1 | secret 32, if flags has 1 | until, ms 8, if flags has 2 | length 1 | name
 //!           | n 1 | n x (endpoint 32 | k 1 | k x (family 1 (4 or 6) | IP 4 or 16 | port 2)
 //!                        | length 1 | relay URL)
 //! check   = the first 4 bytes of SHA-256("kukuri/1 invite text\0" || content)
@@ -16,6 +16,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use data_encoding::{BASE32_NOPAD, DecodeKind};
 use kukuri_contract::{
     EndpointAddr, EndpointId, MAX_DIRECT_ADDRESSES, SECRET_BYTES, TopicName, TopicSecret,
+    UnixMillis,
 };
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
@@ -31,6 +32,9 @@ pub const MAX_TEXT_BYTES: usize = 4096;
 
 const PREFIX: &str = "kukuri-invite-";
 const CHECK_BYTES: usize = 4;
+/// Flags of a content.
+const WITH_SECRET: u8 = 1;
+const WITH_UNTIL: u8 = 2;
 
 /// What an invite says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,6 +43,8 @@ pub struct Invite {
     pub topic: TopicName,
     /// Its secret; a topic without one is public.
     pub secret: Option<TopicSecret>,
+    /// It replaces another secret, which is used beside it until then.
+    pub overlap_until: Option<UnixMillis>,
     /// Members to dial at once, at most [`MAX_PEERS`]; the DHT may know others.
     pub peers: Vec<EndpointAddr>,
 }
@@ -79,9 +85,22 @@ pub enum InviteError {
 /// [`MAX_DIRECT_ADDRESSES`] addresses, and no relay URL that is too long.
 pub fn format_invite(invite: &Invite) -> Zeroizing<String> {
     let mut bytes = Zeroizing::new(Vec::with_capacity(MAX_TEXT_BYTES));
-    bytes.push(u8::from(invite.secret.is_some()));
+    let secret = if invite.secret.is_some() {
+        WITH_SECRET
+    } else {
+        0
+    };
+    let until = if invite.overlap_until.is_some() {
+        WITH_UNTIL
+    } else {
+        0
+    };
+    bytes.push(secret | until);
     if let Some(secret) = &invite.secret {
         bytes.extend(secret.expose());
+    }
+    if let Some(until) = invite.overlap_until {
+        bytes.extend(until.0.to_be_bytes());
     }
     put(&mut bytes, invite.topic.as_str().as_bytes());
     let peers = &invite.peers[..invite.peers.len().min(MAX_PEERS)];
@@ -142,10 +161,17 @@ pub fn parse_invite(text: &str) -> Result<Invite, InviteError> {
 
 fn read(content: &[u8]) -> Option<Invite> {
     let mut read = Reader(content);
-    let secret = match read.array()? {
-        [0] => None,
-        [1] => Some(TopicSecret::from_bytes(read.array::<SECRET_BYTES>()?)),
-        _ => return None,
+    let [flags] = read.array()?;
+    if flags & !(WITH_SECRET | WITH_UNTIL) != 0 {
+        return None;
+    }
+    let secret = match flags & WITH_SECRET {
+        0 => None,
+        _ => Some(TopicSecret::from_bytes(read.array::<SECRET_BYTES>()?)),
+    };
+    let overlap_until = match flags & WITH_UNTIL {
+        0 => None,
+        _ => Some(UnixMillis(u64::from_be_bytes(read.array()?))),
     };
     let topic = read.text(u8::MAX.into())?.parse().ok()?;
     let [count] = read.array()?;
@@ -156,6 +182,7 @@ fn read(content: &[u8]) -> Option<Invite> {
     whole.then_some(Invite {
         topic,
         secret,
+        overlap_until,
         peers,
     })
 }
@@ -226,6 +253,7 @@ mod tests {
         Invite {
             topic: "tea time".parse().unwrap(),
             secret: Some(TopicSecret::from_bytes([7; 32])),
+            overlap_until: None,
             peers: vec![
                 EndpointAddr {
                     id: EndpointId::from_bytes([1; 32]),
@@ -251,7 +279,11 @@ mod tests {
             peers: Vec::new(),
             ..invite()
         };
-        for invite in [invite(), public] {
+        let rotated = Invite {
+            overlap_until: Some(UnixMillis(1_780_000_000_000)),
+            ..invite()
+        };
+        for invite in [invite(), public, rotated] {
             let text = format_invite(&invite);
             assert_eq!(parse_invite(&text), Ok(invite.clone()));
             let (prefix, letters) = text.split_once(':').unwrap();
@@ -304,7 +336,8 @@ mod tests {
     #[test]
     fn a_right_check_over_a_wrong_content_is_malformed() {
         for content in [
-            &[2][..],
+            &[4][..],
+            &[2, 0][..],
             &[0],
             &[0, 1, b'\n', 0],
             &[0, 1, b'a', 5],

@@ -6,8 +6,10 @@
 //! ```
 
 use ed25519_dalek::{Signer, SigningKey};
+use hkdf::Hkdf;
 use kukuri_contract::{
-    AuthorId, AuthorLink, EndpointId, EndpointKey, SignError, SignRequest, Signature, UnixMillis,
+    AuthorId, AuthorLink, EndpointId, EndpointKey, KeyBytes, SignError, SignRequest, Signature,
+    UnixMillis,
 };
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
@@ -110,6 +112,27 @@ impl Keys {
     /// The endpoint's secret key, for the gossip service.
     pub fn endpoint_key(&self) -> EndpointKey {
         EndpointKey::new(self.endpoint.to_bytes())
+    }
+
+    /// The same keys with those of `fresh` in their place: the endpoint's, and the author's too if
+    /// `author` says so.
+    pub fn rotated(&self, fresh: &Self, author: bool) -> Self {
+        let kept = if author { fresh } else { self };
+        Self {
+            endpoint: fresh.endpoint.clone(),
+            author: kept.author.clone(),
+            linked_at: fresh.linked_at,
+        }
+    }
+
+    /// The key that seals the list of topics ([`super::book`]).
+    pub fn book_key(&self) -> KeyBytes {
+        let secret = Zeroizing::new([*self.endpoint.as_bytes(), *self.author.as_bytes()].concat());
+        let mut key = Zeroizing::new([0; 32]);
+        Hkdf::<Sha256>::new(Some(b"kukuri/1"), &secret)
+            .expand(b"topics file", key.as_mut())
+            .expect("32 bytes are within HKDF's limit of 8160");
+        KeyBytes::new(*key)
     }
 
     /// The statement that author and endpoint belong together. Ed25519 is deterministic, so it is

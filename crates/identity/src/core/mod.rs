@@ -1,5 +1,6 @@
 //! Keys and secrets as pure logic: no store, no clock, no randomness in here.
 
+pub mod book;
 pub mod derive;
 pub mod invite;
 pub mod keys;
