@@ -91,6 +91,7 @@ async fn nodes(swarm: bool) -> Vec<(Node, Topic, TempDir)> {
         let options = JoinOptions {
             secret: Some(TopicSecret::from_bytes(SECRET)),
             peers: peers.into_iter().collect(),
+            ..JoinOptions::default()
         };
         let topic = node.join(name(), options).await.unwrap();
         let mut events = topic.events();

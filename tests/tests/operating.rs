@@ -288,7 +288,7 @@ fn an_invite_leads_into_the_topic() {
     let accepted = path("accepted");
     let mut accept = Process::start(["topic", "accept", "--out", &accepted]);
     accept.say(&text);
-    let taken = accept.next("invite_accepted");
+    let taken = accept.next("secret_written");
     assert_eq!(taken["topic"], "tea & more");
     let peers: Vec<_> = taken["peers"]
         .as_array()
@@ -305,12 +305,30 @@ fn an_invite_leads_into_the_topic() {
     host.say("welcome");
     assert_eq!(guest.post("welcome")["body"], "welcome");
 
-    // The second time there is a file in the way; without a file there is none to put the secret in.
+    // Without a file, the topic is added: its name is enough then.
+    let other = path("other guest");
+    let accept_in = |flags: &[&str]| {
+        let args = [&["topic", "accept", "--data-dir", &other], flags].concat();
+        let mut accept = Process::start(args);
+        accept.say(&text);
+        accept
+    };
+    for new in [true, false] {
+        assert_eq!(accept_in(&[]).next("invite_accepted")["new"], new);
+    }
+    let mut third = join(&other, &["tea & more"]);
+    third.next("joined");
+    third.post("welcome");
+
+    // A file in the way, and a topic of that name with another secret.
+    let mut add = Process::start(["topic", "add", "tea & more", "--data-dir", &path("fourth")]);
+    add.next("topic_added");
+    let fourth = path("fourth");
     for (args, expected) in [
-        (&["--out", &accepted][..], "exists already"),
-        (&[], "--out"),
+        (["--out", &accepted], "exists already"),
+        (["--data-dir", &fourth], "--overlap"),
     ] {
-        let mut accept = Process::start(["topic", "accept"].iter().chain(args));
+        let mut accept = Process::start(["topic", "accept"].into_iter().chain(args));
         accept.say(&text);
         assert!(!accept.ended().success());
         let errors = accept.errors();

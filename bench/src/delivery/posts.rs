@@ -45,7 +45,7 @@ pub async fn measure(scale: Scale) -> anyhow::Result<Report> {
             .await?;
         let options = JoinOptions {
             secret: Some(generate_secret()?),
-            peers: Vec::new(),
+            ..JoinOptions::default()
         };
         let topic = node.join("posts".parse()?, options).await?;
         for (at, in_flight) in IN_FLIGHT.into_iter().enumerate() {

@@ -93,6 +93,8 @@ pub struct Parts {
     pub identity: IdentityInfo,
     /// One sentence on where the secrets are kept, and why there.
     pub store_note: String,
+    /// The topics that the user has added.
+    pub topics: kukuri_identity::TopicBook,
     /// Where the endpoint was bound at the start.
     pub addresses: LocalAddresses,
     /// Where the hello socket was bound at the start.
@@ -171,6 +173,7 @@ impl Parts {
             node: node.port,
             identity: identity.info,
             store_note: identity.store_note,
+            topics: identity.topics,
             addresses: gossip.addresses,
             hello: discovery.hello_address,
             config,

@@ -156,6 +156,9 @@ pub enum TopicError {
     /// The topic is open already.
     #[error("this node has joined the topic already")]
     AlreadyJoined,
+    /// The topic is not open.
+    #[error("this node has not joined the topic, or has left it")]
+    NotJoined,
     /// The node did not answer in time; the topic may still be joined.
     #[error("the node did not answer within {0:?}; leave the topic and try again")]
     TimedOut(Duration),
@@ -172,7 +175,7 @@ impl TopicError {
             Self::Gossip(_) => GossipPort::SERVICE,
             Self::Discovery(_) | Self::Address(_) => DiscoveryPort::SERVICE,
             Self::Store(_) => StorePort::SERVICE,
-            Self::AlreadyJoined | Self::TimedOut(_) | Self::Stopping => "node",
+            Self::NotJoined | Self::AlreadyJoined | Self::TimedOut(_) | Self::Stopping => "node",
         }
     }
 }

@@ -4,13 +4,15 @@ use std::thread;
 
 use actix::System;
 use kukuri_contract::{
-    Factory, Outlet, Posts, StorePort, TopicId, TopicName, TopicSecret, UnixMillis, WallClock,
+    CallError, Factory, Outlet, Post, Posts, StoreError, StorePort, TopicId, TopicName,
+    TopicSecret, UnixMillis, WallClock,
 };
 use kukuri_identity::core::derive::TopicKey;
 use tokio::sync::oneshot;
 
 use crate::compose::Store;
 use crate::config::Config;
+use crate::core::copies::merge;
 use crate::error::HistoryError;
 use crate::node::PostEvent;
 
@@ -21,7 +23,8 @@ const DATABASE: &str = "kukuri.db";
 /// network and no identity, and works while a node runs on the same data directory.
 ///
 /// A topic that was never joined here has no posts, and neither has a secret topic without its
-/// secret: that is another topic.
+/// secret: that is another topic. The posts of `earlier` topics, those of earlier secrets, are told with
+/// them.
 ///
 /// # Errors
 /// See [`HistoryError`]: each says what to do.
@@ -29,15 +32,17 @@ pub async fn stored_posts(
     config: Config,
     name: &TopicName,
     secret: Option<&TopicSecret>,
+    earlier: &[TopicId],
     since: UnixMillis,
     limit: usize,
 ) -> Result<Vec<PostEvent>, HistoryError> {
-    let topic = TopicKey::new(name, secret).topic_id();
+    let mut topics = vec![TopicKey::new(name, secret).topic_id()];
+    topics.extend(earlier);
     let (told_tx, told_rx) = oneshot::channel();
     thread::Builder::new()
         .name("kukuri-posts".into())
         .spawn(move || {
-            let read = read(config, topic, since, limit);
+            let read = read(config, topics, since, limit);
             // Nobody waits any more: fine.
             let _waiting = told_tx.send(System::new().block_on(read));
         })
@@ -47,7 +52,7 @@ pub async fn stored_posts(
 
 async fn read(
     config: Config,
-    topic: TopicId,
+    topics: Vec<TopicId>,
     since: UnixMillis,
     limit: usize,
 ) -> Result<Vec<PostEvent>, HistoryError> {
@@ -71,14 +76,28 @@ async fn read(
         .await
         .map_err(|error| HistoryError::Open(Box::new(error)))?
         .port;
-    let request = Posts {
-        topic,
-        since,
-        limit,
-    };
-    let posts = store.posts(request).await;
+    let posts = read_all(&store, topics, since, limit).await;
     close(&store).await;
-    Ok(posts?.into_iter().map(PostEvent::from).collect())
+    let posts = merge(posts?, limit);
+    Ok(posts.into_iter().map(PostEvent::from).collect())
+}
+
+async fn read_all(
+    store: &StorePort,
+    topics: Vec<TopicId>,
+    since: UnixMillis,
+    limit: usize,
+) -> Result<Vec<Post>, CallError<StoreError>> {
+    let mut all = Vec::new();
+    for topic in topics {
+        let request = Posts {
+            topic,
+            since,
+            limit,
+        };
+        all.extend(store.posts(request).await?);
+    }
+    Ok(all)
 }
 
 /// Closes the database: who closes it last moves its log into it.

@@ -60,10 +60,12 @@ pub use kukuri_contract::{
 pub use kukuri_discovery::LocalDht;
 pub use kukuri_identity::core::invite::MAX_PEERS as MAX_INVITE_PEERS;
 pub use kukuri_identity::{
-    Invite, InviteError, Prompt, Question, StoreChoice, format_invite, format_secret,
-    generate_secret, parse_invite, parse_secret,
+    BackupLock, Former, Invite, InviteError, Prompt, Question, Rotated, SavedTopic, StoreChoice,
+    TopicBook, TopicBookError, format_invite, format_secret, generate_secret, parse_invite,
+    parse_secret,
 };
 pub use node::{
-    JoinOptions, Node, NodeBuilder, NodeInfo, PostEvent, Topic, TopicEvent, TopicEvents, identity,
+    JoinOptions, Node, NodeBuilder, NodeInfo, PostEvent, Topic, TopicEvent, TopicEvents, WhoIs,
+    export_identity, import_identity, rotate_identity, who_is,
 };
 pub use supervise::Service;

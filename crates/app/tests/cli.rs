@@ -6,13 +6,22 @@
 use std::process::Command;
 
 /// Every command, as it is typed.
-const COMMANDS: [&[&str]; 12] = [
+const COMMANDS: [&[&str]; 21] = [
     &[],
     &["demo"],
     &["testnet"],
     &["join"],
     &["posts"],
-    &["id"],
+    &["identity"],
+    &["identity", "show"],
+    &["identity", "rotate"],
+    &["identity", "export"],
+    &["identity", "import"],
+    &["topic", "add"],
+    &["topic", "remove"],
+    &["topic", "rotate"],
+    &["topic", "invite"],
+    &["topic", "accept"],
     &["topic", "new-secret"],
     &["config", "show"],
     &["config", "check"],
@@ -52,15 +61,23 @@ fn every_example_has_flags_that_there_are() {
         let (_, text, _) = kukuri(&[command, &["--help"]].concat());
         let (help, examples) = text.split_once("Examples:").unwrap();
         let typed = ["kukuri", &command.join(" ")].join(" ");
+        let deeper = examples_below(command);
         for line in examples.lines().filter(|line| line.contains(&typed)) {
             let flags = line.split_whitespace().filter(|w| w.starts_with("--"));
             for flag in flags {
-                let (_, deeper, _) = kukuri(&[command, &["new-secret", "--help"]].concat());
                 let known = help.contains(flag) || deeper.contains(flag);
                 assert!(known, "{command:?} has no {flag}: {line}");
             }
         }
     }
+}
+
+/// The help of all commands below this one: its examples may be theirs.
+fn examples_below(command: &[&str]) -> String {
+    let below = COMMANDS.iter().filter(|other| other.len() > command.len());
+    let below = below.filter(|other| other.starts_with(command));
+    let texts = below.map(|other| kukuri(&[other, &["--help"][..]].concat()).1);
+    texts.collect()
 }
 
 #[test]

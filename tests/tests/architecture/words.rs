@@ -199,6 +199,14 @@ const LIBRARIES: &[Library] = &[
             ("crates/app/src/node/posts.rs", "its handlers for posts"),
             ("crates/app/src/node/topics.rs", "its handlers for topics"),
             (
+                "crates/app/src/node/reconcile.rs",
+                "is a part of the node's actor",
+            ),
+            (
+                "crates/app/src/node/rotation.rs",
+                "is a part of the node's actor",
+            ),
+            (
                 "crates/app/src/node/restarts.rs",
                 "its handlers for restarts",
             ),
@@ -232,7 +240,7 @@ const LIBRARIES: &[Library] = &[
             ("crates/discovery/src/actor.rs", "the core's `Entropy`"),
             ("crates/gossip/src/actor/dials.rs", "order of dials"),
             ("crates/gossip/src/actor/asks.rs", "numbers of questions"),
-            ("crates/app/src/node/posts.rs", "nonces of sealed posts"),
+            ("crates/app/src/node/draft.rs", "nonces of sealed posts"),
             ("crates/app/src/node/repair.rs", "nonces, and whom to ask"),
             ("crates/app/src/error.rs", "keeps its error as source"),
         ],

@@ -205,6 +205,34 @@ fn nothing_that_a_node_says_has_a_secret_in_it() {
         said.add("new-secret", output.unwrap().stdout);
     }
 
+    // Topics that are added, their secrets before and after a rotation, and a backup.
+    let (before, after) = (generate_secret().unwrap(), generate_secret().unwrap());
+    let (added, invite) = (path("added.secret"), path("den.invite"));
+    let home = ["--data-dir", &a_dir, "--passphrase-file", &right];
+    let add = ["topic", "add", "den", "--secret-file"];
+    let rotate = ["topic", "rotate", "den", "--secret-file", &added];
+    secret_file(added.as_ref(), &format_secret(&before));
+    said.command(&[&add[..], &[&added], &home].concat(), 0);
+    secret_file(added.as_ref(), &format_secret(&after));
+    said.once(&[&rotate[..], &home].concat(), 0);
+    said.command(&[&rotate[..], &home].concat(), 1);
+    let wrong_file = path("mistyped.secret");
+    said.command(&[&add[..], &[&wrong_file], &home].concat(), 1);
+    said.command(&[&["topic", "list"][..], &home].concat(), 0);
+    let make = ["topic", "invite", "den", "--out", &invite];
+    said.once(&[&make[..], &home].concat(), 0);
+    let (backup, taken) = (path("backup"), path("taken"));
+    let lock = ["--backup-passphrase-file", &wrong];
+    let export = ["identity", "export", "--out", &backup];
+    said.once(&[&export[..], &home, &lock].concat(), 0);
+    let import = ["identity", "import", &backup, "--data-dir", &taken];
+    let import = [&import[..], &["--key-file", &key]].concat();
+    let other_lock = ["--backup-passphrase-file", &right];
+    said.command(&[&import[..], &other_lock].concat(), 1);
+    said.once(&[&import[..], &lock].concat(), 0);
+    let topics = Path::new(&a_dir).join("topics.sealed");
+    said.add("the file of topics", fs::read(topics).unwrap());
+
     let bytes = HEXLOWER.decode(KEY.as_bytes()).unwrap();
     let unlock = Unlock::Passphrase(Zeroizing::new(PASSPHRASE.into()));
     let mut secrets = keys_in(a_dir.as_ref(), &unlock);
@@ -215,6 +243,13 @@ fn nothing_that_a_node_says_has_a_secret_in_it() {
     secrets.push(Secret::new("the key of the key file", &bytes));
     secrets.push(Secret::new("the topic's secret", topic_secret.expose()));
     secrets.push(Secret::new("its text form", text_form.as_bytes()));
+    for (name, secret) in [
+        ("a former secret", &before),
+        ("the secret after it", &after),
+    ] {
+        secrets.push(Secret::new(name, secret.expose()));
+        secrets.push(Secret::new(name, format_secret(secret).as_bytes()));
+    }
     for name in ["1", "2"] {
         let text = fs::read_to_string(format!("{new_secret}{name}")).unwrap();
         secrets.push(Secret::new("a new secret", text.trim().as_bytes()));
@@ -286,7 +321,7 @@ async fn debug_of_whatever_is_public_has_no_secret_in_it() {
     let node = builder.spawn().await.unwrap();
     let options = JoinOptions {
         secret: Some(secret.clone()),
-        peers: Vec::new(),
+        ..JoinOptions::default()
     };
     said.debug(&options);
     let topic = node.join("tea".parse().unwrap(), options).await.unwrap();

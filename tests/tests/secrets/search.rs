@@ -116,16 +116,21 @@ impl Said {
     /// A command that ends: as text, and as JSON.
     pub fn command(&mut self, args: &[&str], code: i32) {
         for json in [&[][..], &["--json"]] {
-            let mut command = Command::new(binary());
-            command.args(args).args(json).args(["--log", "trace"]);
-            command.env_clear().env("RUST_BACKTRACE", "full");
-            command.env("KUKURI_IDENTITY__STORE", "file");
-            let output = command.output().unwrap();
-            let text = [output.stdout, output.stderr].concat();
-            let shown = String::from_utf8_lossy(&text).into_owned();
-            assert_eq!(output.status.code(), Some(code), "{args:?}: {shown}");
-            self.add(format!("{args:?} {json:?}"), text);
+            self.once(&[args, json].concat(), code);
         }
+    }
+
+    /// Runs one that can't be run twice.
+    pub fn once(&mut self, args: &[&str], code: i32) {
+        let mut command = Command::new(binary());
+        command.args(args).args(["--log", "trace"]);
+        command.env_clear().env("RUST_BACKTRACE", "full");
+        command.env("KUKURI_IDENTITY__STORE", "file");
+        let output = command.output().unwrap();
+        let text = [output.stdout, output.stderr].concat();
+        let shown = String::from_utf8_lossy(&text).into_owned();
+        assert_eq!(output.status.code(), Some(code), "{args:?}: {shown}");
+        self.add(format!("{args:?}"), text);
     }
 
     /// Panics where a secret is told, with its name and where.

@@ -1,7 +1,7 @@
 //! Vectors of invites.
 
 use data_encoding::BASE32_NOPAD;
-use kukuri_contract::{EndpointAddr, TopicSecret};
+use kukuri_contract::{EndpointAddr, TopicSecret, UnixMillis};
 use kukuri_identity::{Invite, format_invite, parse_invite};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -11,7 +11,7 @@ use crate::{all_fail, array, unhex, value, vectors};
 
 // --- building ------------------------------------------------------------------------------------
 
-fn invites_of() -> [Invite; 3] {
+fn invites_of() -> [Invite; 4] {
     let topic = |name: &str| name.parse().unwrap();
     let secret = Some(TopicSecret::from_bytes([7; 32]));
     let far = EndpointAddr {
@@ -22,9 +22,15 @@ fn invites_of() -> [Invite; 3] {
     let invite = |topic, secret, peers| Invite {
         topic,
         secret,
+        overlap_until: None,
         peers,
     };
+    let rotated = Invite {
+        overlap_until: Some(UnixMillis(1_780_000_000_000)),
+        ..invite(topic("tea"), secret.clone(), Vec::new())
+    };
     [
+        rotated,
         invite(topic("tea"), None, Vec::new()),
         invite(topic("tea"), secret.clone(), vec![full_peer()]),
         invite(topic("お茶 & more"), secret, vec![full_peer(), far]),
@@ -38,6 +44,7 @@ pub fn good() -> Value {
             "input": {
                 "topic": invite.topic.as_str(),
                 "secret": secret.map(|secret| crate::hex(secret.expose())),
+                "overlap_until": invite.overlap_until,
                 "peers": invite.peers,
             },
             "output": { "text": format_invite(&invite).as_str() },
@@ -54,7 +61,7 @@ fn of_content(content: &[u8]) -> String {
 }
 
 pub fn bad() -> Value {
-    let [_, good, _] = invites_of();
+    let [_, _, good, _] = invites_of();
     let good = format_invite(&good).to_string();
     let bad = |why, text: String, error| json!({"why": why, "input": text, "error": error});
     json!([
@@ -69,7 +76,12 @@ pub fn bad() -> Value {
         bad("the end is missing", good[..good.len() - 8].into(), "Check"),
         bad("another letter", good.replacen(":a", ":b", 1), "Check"),
         bad("4097 bytes", "a".repeat(4097), "TooLong"),
-        bad("flags 2", of_content(&[2, 1, b'a', 0]), "Malformed"),
+        bad("flags 4", of_content(&[4, 1, b'a', 0]), "Malformed"),
+        bad(
+            "no time, though flags 2",
+            of_content(&[2, 1, b'a', 0]),
+            "Malformed"
+        ),
         bad("no name", of_content(&[0, 0, 0]), "Malformed"),
         bad(
             "a name with a line break",
@@ -100,6 +112,7 @@ fn invites() {
             secret: input["secret"]
                 .as_str()
                 .map(|_| TopicSecret::from_bytes(array(&input["secret"]))),
+            overlap_until: value(&input["overlap_until"]),
             peers: value(&input["peers"]),
         };
         assert_eq!(parse_invite(text), Ok(expected.clone()));
@@ -111,7 +124,14 @@ fn invites() {
             .to_uppercase();
         let bytes = BASE32_NOPAD.decode(letters.as_bytes()).unwrap();
         match input["secret"].as_str() {
-            Some(_) => assert_eq!((bytes[0], &bytes[1..33]), (1, &unhex(&input["secret"])[..])),
+            Some(_) => {
+                let until = u8::from(!input["overlap_until"].is_null());
+                let flags = 1 | until << 1;
+                assert_eq!(
+                    (bytes[0], &bytes[1..33]),
+                    (flags, &unhex(&input["secret"])[..])
+                );
+            }
             None => assert_eq!(bytes[0], 0),
         }
     }

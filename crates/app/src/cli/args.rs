@@ -1,5 +1,6 @@
 //! Commands and flags. Their docs are what `--help`, the man pages and the completions say.
 
+mod identity;
 mod join;
 mod keys;
 mod topic;
@@ -10,9 +11,13 @@ use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 use kukuri::TopicName;
 
+pub use identity::{ExportArgs, IdentityArgs, IdentityCommand, ImportArgs, RotateArgs};
 pub use join::{JoinArgs, PeerArg};
-pub use keys::KeyArgs;
-pub use topic::{AcceptArgs, InviteArgs, NewSecretArgs, TopicArgs, TopicCommand};
+pub use keys::HomeArgs;
+pub use topic::{
+    AcceptArgs, AddArgs, InviteArgs, NewSecretArgs, RemoveArgs, SecretArgs, TopicArgs,
+    TopicCommand, TopicRotateArgs,
+};
 
 use super::EXIT_GAVE_UP;
 use super::since::Since;
@@ -45,11 +50,12 @@ fn overview() -> String {
     format!(
         "\
 Examples:
-  kukuri demo                                see it work on this machine alone
-  kukuri join tea                            talk on a topic, over the internet
-  kukuri topic new-secret --out tea.secret   keep it among friends: make a secret, then
-  kukuri join tea --secret-file tea.secret   join with it
-  kukuri posts tea --since 2h                what was said, without any network
+  kukuri demo                   see it work on this machine alone
+  kukuri join tea               talk on a topic, over the internet
+  kukuri topic add den          keep one among friends: a topic with a secret, then
+  kukuri topic invite den       invite them, and
+  kukuri join den               join
+  kukuri posts tea --since 2h   what was said, without any network
 
 Exit codes:
   0  all right
@@ -82,6 +88,7 @@ In other terminals, with a different --data-dir each:
     #[command(after_help = "\
 Examples:
   kukuri join tea                                  over the public DHT
+  kukuri join den                                  one that was added with `kukuri topic add`
   kukuri join tea --secret-file tea.secret         only with those who have the secret
   kukuri join tea --passphrase-file /etc/kukuri/p  on a machine without a keyring
   kukuri join tea --metrics 127.0.0.1:9100         with Prometheus metrics at /metrics
@@ -98,20 +105,29 @@ Examples:
   kukuri posts tea                             the newest 50
   kukuri posts tea --since 2h                  of the last two hours
   kukuri posts tea --since 2026-11-24 --json   since that day (UTC), as JSON lines
-  kukuri posts tea --secret-file tea.secret    of the secret topic of that name")]
+  kukuri posts tea --secret-file tea.secret    of the secret topic of that name
+  kukuri posts tea --public                    of the public topic of that name")]
     Posts(PostsArgs),
-    /// Print who this node is; makes its identity on first use.
+    /// Show who this node is; replace, back up or bring back its keys.
+    #[command(
+        visible_alias = "id",
+        after_help = "\
+Examples:
+  kukuri id                                       who this node is, and where its keys are
+  kukuri identity rotate                          another endpoint key
+  kukuri identity export --out kukuri.backup      an encrypted backup
+  kukuri identity import kukuri.backup --data-dir ./a"
+    )]
+    Identity(Box<IdentityArgs>),
+    /// Keep topics and their secrets with this node's keys, replace secrets, and invite others.
     #[command(after_help = "\
 Examples:
-  kukuri id                  of the node in the platform's data directory
-  kukuri id --data-dir ./a   of another one")]
-    Id(IdArgs),
-    /// Make the secrets of topics, and invite others.
-    #[command(after_help = "\
-Examples:
-  kukuri topic new-secret --out tea.secret   into a file that only you can read
-  kukuri topic new-secret                    to standard output")]
-    Topic(TopicArgs),
+  kukuri topic add tea        a topic with a new secret; then `kukuri join tea`
+  kukuri topic invite tea     one line for somebody else to take part
+  kukuri topic accept         what that somebody runs
+  kukuri topic rotate tea     a new secret, because somebody should be out
+  kukuri topic list           what was added")]
+    Topic(Box<TopicArgs>),
     /// Print or check the settings of this node.
     #[command(after_help = "\
 Examples:
@@ -164,10 +180,9 @@ pub struct TestnetArgs {
 pub struct PostsArgs {
     /// Name of the topic.
     pub topic: TopicName,
-    /// File with the topic's secret. Without it, the posts of the public topic of this name are
-    /// shown.
-    #[arg(long, value_name = "FILE")]
-    pub secret_file: Option<PathBuf>,
+    /// Which topic of that name.
+    #[command(flatten)]
+    pub secret: SecretArgs,
     /// Only posts written since then, by their authors' clocks: a span back from now (`90s`, `15m`,
     /// `2h`, `3d`), a time (`2026-11-24T08:00:00Z`), or a date (UTC).
     #[arg(long, value_name = "TIME")]
@@ -175,20 +190,9 @@ pub struct PostsArgs {
     /// Only the newest so many.
     #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..))]
     pub limit: u32,
-    /// Where the posts are kept. Default: the platform's data directory.
-    #[arg(long, value_name = "DIR")]
-    pub data_dir: Option<PathBuf>,
-}
-
-/// Flags of `kukuri id`.
-#[derive(Debug, Args)]
-pub struct IdArgs {
-    /// Where the identity is kept. Default: the platform's data directory.
-    #[arg(long, value_name = "DIR")]
-    pub data_dir: Option<PathBuf>,
-    /// How the keys are protected.
+    /// Whose posts.
     #[command(flatten)]
-    pub keys: KeyArgs,
+    pub home: HomeArgs,
 }
 
 /// Flags of `kukuri config`.

@@ -142,7 +142,7 @@ impl Swarm {
                 .await?;
             let options = JoinOptions {
                 secret: Some(secret.clone()),
-                peers: Vec::new(),
+                ..JoinOptions::default()
             };
             let topic = node.join(name.clone(), options).await?;
             Ok::<_, Failure>(DemoNode {

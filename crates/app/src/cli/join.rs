@@ -13,7 +13,9 @@ use tokio::sync::{mpsc, watch};
 
 use super::args::{JoinArgs, PeerArg};
 use super::output::Output;
-use super::{EXIT_GAVE_UP, Failure, input, interrupted, keys, post, secret, unless_interrupted};
+use super::{
+    EXIT_GAVE_UP, Failure, follow, input, interrupted, keys, post, saved, unless_interrupted,
+};
 
 /// Lines that are pasted on a terminal come within so long; nobody sees the delay.
 const PASTE: Duration = Duration::from_millis(20);
@@ -31,8 +33,7 @@ pub async fn run(
     output: &Output,
 ) -> Result<ExitCode, Failure> {
     let config = Config::load(file, &args.overrides())?;
-    let secret = secret::read(args.secret_file.as_deref())?;
-    let public = secret.is_none();
+    let told = saved::by_flags(&args.secret)?;
     let peers = resolve(&args.peer).await?;
     let mut builder = Node::builder().config(config);
     if let Some(prompt) = keys::prompt() {
@@ -40,17 +41,32 @@ pub async fn run(
     }
     let node = unless_interrupted(builder.spawn()).await??;
     say_started(node.info(), output);
-    let options = JoinOptions { secret, peers };
+    let chosen = match told {
+        Some(chosen) => chosen,
+        None => saved::look_up(node.topics(), &args.topic).await?,
+    };
+    let kind = match chosen.secret {
+        Some(_) => "secret",
+        None => "public",
+    };
+    let secret = chosen.saved.then(|| chosen.secret.clone());
+    let options = JoinOptions {
+        secret: chosen.secret,
+        former: chosen.former,
+        peers: [peers, chosen.peers].concat(),
+    };
     let topic = node.join(args.topic.clone(), options).await?;
-    let kind = if public { "public" } else { "secret" };
     output.note(format!(
         "Joined the {kind} topic {:?}. Looking for peers; what you type is posted. Ctrl-C leaves.",
         topic.name().as_str()
     ));
     let (joined, has_joined) = watch::channel(false);
+    let (rotated, topic) = watch::channel(topic);
     let code = tokio::select! {
         () = interrupted() => ExitCode::SUCCESS,
-        reason = until_given_up(&node, &topic, &joined, output) => {
+        // Never ends: where a secret can't be taken, the one that is used goes on.
+        never = follow::secret(&node, secret, &rotated, output) => match never {},
+        reason = until_given_up(&node, topic.clone(), &joined, output) => {
             output.event(
                 &json!({ "event": "gave_up", "service": reason.service, "message": reason.to_string() }),
                 format!("! the node gave up: {reason}"),
@@ -137,15 +153,27 @@ fn say_started(info: &NodeInfo, output: &Output) {
 /// The events of a topic end with the node.
 async fn until_given_up(
     node: &Node,
-    topic: &Topic,
+    mut topic: watch::Receiver<Topic>,
     joined: &watch::Sender<bool>,
     output: &Output,
 ) -> GaveUp {
-    say_events(topic, joined, output).await;
-    node.gave_up().await
+    let say = async {
+        loop {
+            let present = topic.borrow_and_update().clone();
+            say_events(node, &present, joined, output).await;
+            // With another secret, there is another handle.
+            if topic.changed().await.is_err() {
+                return;
+            }
+        }
+    };
+    tokio::select! {
+        () = say => node.gave_up().await,
+        reason = node.gave_up() => reason,
+    }
 }
 
-async fn say_events(topic: &Topic, joined: &watch::Sender<bool>, output: &Output) {
+async fn say_events(node: &Node, topic: &Topic, joined: &watch::Sender<bool>, output: &Output) {
     let mut events = topic.events();
     let mut looking = None;
     let mut doing = "looking for the first neighbor";
@@ -173,6 +201,7 @@ async fn say_events(topic: &Topic, joined: &watch::Sender<bool>, output: &Output
                     looking.say(doing);
                 }
             }
+            TopicEvent::OverlapEnded => follow::wipe_former(node).await,
             _ => {}
         }
         match describe(topic, &event) {
@@ -219,6 +248,10 @@ fn describe(topic: &Topic, event: &TopicEvent) -> Option<(Value, Option<String>)
             let swarm = json!({ "event": "swarm", "root": root, "members": members });
             return Some((swarm, None));
         }
+        TopicEvent::OverlapEnded => (
+            json!({ "event": "overlap_ended", "topic": topic.name().as_str() }),
+            "* the secret before does not count any more".to_owned(),
+        ),
         TopicEvent::Lagged(missed) => (
             json!({ "event": "lagged", "missed": missed }),
             format!("! {missed} events were missed: this reader is too slow"),
@@ -267,7 +300,7 @@ async fn post_line(topic: &Topic, line: String, output: &Output) -> ExitCode {
 
 /// Posts each line of the input. Returns only when it is time to leave.
 async fn post_lines(
-    topic: &Topic,
+    topic: &watch::Receiver<Topic>,
     mut joined: watch::Receiver<bool>,
     exit_after_input: bool,
     output: &Output,
@@ -276,7 +309,8 @@ async fn post_lines(
     let mut code = ExitCode::SUCCESS;
     while let Some(line) = lines.recv().await {
         for line in typed_with(line, &mut lines, output).await {
-            if post_line(topic, line, output).await == ExitCode::FAILURE {
+            let present = topic.borrow().clone();
+            if post_line(&present, line, output).await == ExitCode::FAILURE {
                 code = ExitCode::FAILURE;
             }
         }

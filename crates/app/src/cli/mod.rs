@@ -4,7 +4,8 @@ mod args;
 mod config;
 mod demo;
 mod docs;
-mod id;
+mod follow;
+mod identity;
 mod input;
 mod join;
 mod keys;
@@ -12,6 +13,7 @@ mod output;
 mod post;
 mod posts;
 mod progress;
+mod saved;
 mod secret;
 mod since;
 mod testnet;
@@ -67,8 +69,8 @@ fn run(cli: Cli, output: &Output) -> Result<ExitCode, Failure> {
             Command::Testnet(args) => testnet::run(args, output).await,
             Command::Join(args) => join::run(*args, config_file, output).await,
             Command::Posts(args) => posts::run(args, config_file, output).await,
-            Command::Id(args) => id::run(args, config_file, output).await,
-            Command::Topic(args) => topic::run(args, output).await,
+            Command::Identity(args) => identity::run(*args, config_file, output).await,
+            Command::Topic(args) => topic::run(*args, config_file, output).await,
             Command::Config(args) => config::run(args, config_file, output),
             Command::Completions(args) => docs::completions(args, output),
             Command::Man(args) => docs::man(args, output),

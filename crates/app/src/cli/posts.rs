@@ -5,11 +5,10 @@ use std::process::ExitCode;
 
 use kukuri::contract::{UnixMillis, WallClock};
 use kukuri::{Config, stored_posts};
-use serde_json::json;
 
 use super::args::PostsArgs;
 use super::output::Output;
-use super::{Failure, post, secret, since};
+use super::{Failure, post, saved, since};
 
 /// Runs the command.
 pub async fn run(
@@ -17,16 +16,13 @@ pub async fn run(
     file: Option<&Path>,
     output: &Output,
 ) -> Result<ExitCode, Failure> {
-    let flags = match &args.data_dir {
-        Some(dir) => json!({ "node": { "data_dir": dir } }),
-        None => json!({}),
-    };
-    let config = Config::load(file, &flags)?;
-    let secret = secret::read(args.secret_file.as_deref())?;
+    let config = Config::load(file, &args.home.overrides())?;
+    let chosen = saved::choose(&args.topic, &args.secret, config.clone()).await?;
     let now = WallClock::system().now();
     let from = args.since.map_or(UnixMillis(0), |since| since.at(now));
     let limit = usize::try_from(args.limit)?;
-    let posts = stored_posts(config, &args.topic, secret.as_ref(), from, limit).await?;
+    let (secret, earlier) = (chosen.secret.as_ref(), &chosen.earlier);
+    let posts = stored_posts(config, &args.topic, secret, earlier, from, limit).await?;
     for post in &posts {
         let time = since::format(post.time);
         output.event(
@@ -35,16 +31,13 @@ pub async fn run(
         );
     }
     if posts.is_empty() {
-        output.aside(nothing(&args));
+        output.aside(nothing(&args, chosen.secret.is_some()));
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn nothing(args: &PostsArgs) -> String {
-    let kind = match args.secret_file {
-        Some(_) => "secret",
-        None => "public",
-    };
+fn nothing(args: &PostsArgs, secret: bool) -> String {
+    let kind = if secret { "secret" } else { "public" };
     let mut text = format!(
         "There are no posts of this topic here ({kind} topic {:?}",
         args.topic.as_str()
@@ -53,8 +46,10 @@ fn nothing(args: &PostsArgs) -> String {
         Some(_) => ", since the given time).",
         None => ").",
     });
-    if args.secret_file.is_none() {
-        text.push_str(" Those of a secret topic need its --secret-file.");
+    if !secret {
+        text.push_str(
+            " Those of a secret topic need its --secret-file, unless it was added with `kukuri topic`.",
+        );
     }
     text
 }

@@ -48,8 +48,22 @@ pub fn read(file: Option<&Path>) -> Result<Option<TopicSecret>, SecretFileError>
     Ok(Some(secret))
 }
 
-/// Writes a secret to a new file that only its owner can read.
+/// A file that is to be written must not be there yet.
+pub fn must_be_new(file: &Path) -> Result<(), SecretFileError> {
+    match file.exists() {
+        true => Err(SecretFileError::Exists(file.to_owned())),
+        false => Ok(()),
+    }
+}
+
+/// Writes a secret as a line to a new file that only its owner can read.
 pub fn write_new(file: &Path, secret: &str) -> Result<(), SecretFileError> {
+    let line = zeroize::Zeroizing::new(format!("{secret}\n"));
+    write_new_bytes(file, line.as_bytes())
+}
+
+/// Writes a new file that only its owner can read.
+pub fn write_new_bytes(file: &Path, bytes: &[u8]) -> Result<(), SecretFileError> {
     let failed = |source: std::io::Error| match source.kind() {
         std::io::ErrorKind::AlreadyExists => SecretFileError::Exists(file.to_owned()),
         _ => SecretFileError::Write {
@@ -62,10 +76,7 @@ pub fn write_new(file: &Path, secret: &str) -> Result<(), SecretFileError> {
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut open, 0o600);
     let mut new = open.open(file).map_err(failed)?;
-    let written = new
-        .write_all(secret.as_bytes())
-        .and_then(|()| new.write_all(b"\n"))
-        .and_then(|()| new.sync_all());
+    let written = new.write_all(bytes).and_then(|()| new.sync_all());
     written.map_err(|error| {
         // Half a secret is of no use, and would be in the way of the next try.
         let _removed = std::fs::remove_file(file);

@@ -72,6 +72,36 @@ impl FromStr for Since {
     }
 }
 
+/// A span of time in milliseconds, at most [`MAX_SPAN_MS`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Span(pub u64);
+
+/// Longest overlap of two secrets in milliseconds, 30 days: as long as posts are kept.
+pub const MAX_SPAN_MS: u64 = 30 * 24 * 3600 * 1000;
+
+/// Why a text is no span.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SpanError {
+    /// It has no known form.
+    #[error("it is no span such as 0s, 90m, 36h or 7d")]
+    Form,
+    /// It is too long.
+    #[error("it is longer than 30 days")]
+    TooLong,
+}
+
+impl FromStr for Span {
+    type Err = SpanError;
+
+    fn from_str(text: &str) -> Result<Self, SpanError> {
+        match text.parse() {
+            Ok(Since::Ago(span)) if span <= MAX_SPAN_MS => Ok(Self(span)),
+            Ok(Since::Ago(_)) => Err(SpanError::TooLong),
+            _ => Err(SpanError::Form),
+        }
+    }
+}
+
 fn millis(at: Timestamp) -> Result<UnixMillis, SinceError> {
     let millis = u64::try_from(at.as_millisecond());
     millis.map(UnixMillis).map_err(|_| SinceError::Range)
@@ -88,6 +118,21 @@ pub fn format(at: UnixMillis) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_span_has_a_unit_and_an_end() {
+        for (text, span) in [
+            ("0s", Ok(Span(0))),
+            ("90m", Ok(Span(5_400_000))),
+            ("30d", Ok(Span(MAX_SPAN_MS))),
+            ("31d", Err(SpanError::TooLong)),
+            ("2026-11-24", Err(SpanError::Form)),
+            ("-1h", Err(SpanError::Form)),
+            ("7", Err(SpanError::Form)),
+        ] {
+            assert_eq!(text.parse::<Span>(), span, "{text}");
+        }
+    }
 
     #[test]
     fn each_form_means_a_moment() {

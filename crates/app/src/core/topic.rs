@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use kukuri_contract::{
     AuthorId, EndpointAddr, EndpointId, Epoch, KeyBytes, MAX_DIRECT_ADDRESSES, RepairResult,
-    Source, Verdict,
+    Source, UnixMillis, Verdict,
 };
 
 use super::plan::RepairPlan;
@@ -19,6 +19,9 @@ const MAX_AUTHORS: usize = 4096;
 const MAX_SEAL_KEYS: usize = 16;
 /// Posts that wait for the first neighbor; they are in the store already.
 pub const MAX_UNSENT: usize = 1024;
+
+/// Milliseconds by which the time of a post may be ahead of the clock: a burst of so many.
+const MAX_AHEAD_MS: u64 = 1000;
 
 /// The state of one topic.
 #[derive(Debug)]
@@ -38,6 +41,7 @@ pub struct TopicState {
     highest: HashMap<AuthorId, u64>,
     seal_keys: BTreeMap<Epoch, Option<KeyBytes>>,
     unsent: VecDeque<Bytes>,
+    last_post: UnixMillis,
 }
 
 /// What a first neighbor means.
@@ -76,6 +80,7 @@ impl TopicState {
             highest: HashMap::new(),
             seal_keys: BTreeMap::new(),
             unsent: VecDeque::new(),
+            last_post: UnixMillis(0),
         }
     }
 
@@ -170,6 +175,19 @@ impl TopicState {
     }
 
     // --- posts ---
+
+    /// The time of an own post: no two in a row have the same, so that a post and its copy under
+    /// another secret are known by it. Where the clock was set back, it is what the clock says.
+    pub fn post_time(&mut self, now: UnixMillis) -> UnixMillis {
+        let next = UnixMillis(self.last_post.0 + 1);
+        let ahead = next.0.saturating_sub(now.0);
+        self.last_post = if ahead < MAX_AHEAD_MS {
+            now.max(next)
+        } else {
+            now
+        };
+        self.last_post
+    }
 
     /// The number of the next own post.
     pub fn take_seq(&mut self) -> u64 {
@@ -293,6 +311,18 @@ mod tests {
         assert_eq!(topic.take_seq(), 42);
         topic.own_seq_seen(50);
         assert_eq!(topic.take_seq(), 51);
+    }
+
+    #[test]
+    fn no_two_posts_in_a_row_have_the_same_time() {
+        let mut topic = TopicState::new(None, false, S);
+        let times =
+            [5000, 5000, 5001, 6000, 4500, 60].map(|now| topic.post_time(UnixMillis(now)).0);
+        assert_eq!(times, [5000, 5001, 5002, 6000, 4500, 60]);
+        let burst: BTreeSet<_> = (0..1000)
+            .map(|_| topic.post_time(UnixMillis(100)).0)
+            .collect();
+        assert_eq!(burst.len(), 1000);
     }
 
     #[test]

@@ -19,8 +19,9 @@ use tokio::sync::broadcast;
 
 use super::posts::INBOX;
 use super::topic::TopicEvent;
-use super::wanted::Wanted;
+use super::wanted::{Replaced, Wanted};
 use crate::compose::{Ports, Wires};
+use crate::core::copies::Copies;
 use crate::core::inbox::Inbox;
 use crate::core::topic::TopicState;
 
@@ -40,6 +41,8 @@ pub struct NodeActor {
     /// Where others may dial this node.
     pub(super) address: Option<LocalAddresses>,
     pub(super) topics: BTreeMap<TopicId, OpenTopic>,
+    /// Posts that were told, of topics that have two secrets.
+    pub(super) copies: BTreeMap<TopicId, Copies>,
     pub(super) inbox: Inbox,
     pub(super) receiving: usize,
     /// Topics are going to be joined again soon.
@@ -56,6 +59,10 @@ pub(super) struct OpenTopic {
     pub(super) state: TopicState,
     pub(super) keys: Option<MemberKeys>,
     pub(super) events: broadcast::Sender<TopicEvent>,
+    /// The topic of the secret before.
+    pub(super) former: Option<TopicId>,
+    /// This one is the topic of the secret before.
+    pub(super) replaced: Option<Replaced>,
 }
 
 impl NodeActor {
@@ -69,6 +76,7 @@ impl NodeActor {
                 wanted,
                 address: None,
                 topics: BTreeMap::new(),
+                copies: BTreeMap::new(),
                 inbox: Inbox::new(INBOX),
                 receiving: 0,
                 resuming: false,
@@ -94,6 +102,11 @@ impl NodeActor {
 
     pub(super) fn tell(&self, topic: TopicId, event: TopicEvent) {
         if let Some(open) = self.topics.get(&topic) {
+            // What two topics are for the node is one for its user.
+            let is_told = matches!(event, TopicEvent::Post(_) | TopicEvent::Joined { .. });
+            if open.replaced.is_some() && !is_told {
+                return;
+            }
             // Nobody listens: fine.
             let _listeners = open.events.send(event);
         }
@@ -205,7 +218,10 @@ impl NodeActor {
         if let Some(from) = open.state.set_verdict(verdict) {
             let to = verdict;
             self.emit(NodeEvent::VerdictChanged { topic, from, to });
-            self.tell(topic, TopicEvent::Verdict(verdict));
+            // Whoever is found under the secret before is found.
+            if joined || !self.former_has_neighbors(topic) {
+                self.tell(topic, TopicEvent::Verdict(verdict));
+            }
         }
     }
 }
@@ -218,6 +234,7 @@ impl Actor for NodeActor {
             for topic in actor.topics.keys().copied().collect::<Vec<_>>() {
                 actor.repair_if_due(topic, ctx);
             }
+            actor.end_overlaps(ctx);
         });
         ctx.run_interval(RECONCILE, |actor, ctx| actor.reconcile_all(ctx));
     }

@@ -17,11 +17,11 @@ use super::run::{Started, run};
 use super::service::{NodePort, Open};
 use super::topic::Topic;
 use super::wanted::Wanted;
-use crate::Prompt;
 use crate::compose::Ports;
 use crate::config::Config;
 use crate::error::{GaveUp, StartError, TopicError};
 use crate::supervise::Service;
+use crate::{Former, Prompt, TopicBook};
 
 /// The whole node must be down this long after it was asked to stop.
 const SHUTDOWN_LIMIT: Duration = Duration::from_millis(1900);
@@ -142,6 +142,9 @@ pub struct NodeInfo {
 pub struct JoinOptions {
     /// The secret of a secret topic; without one the topic is public.
     pub secret: Option<TopicSecret>,
+    /// The secret before, where this one replaces it: until the overlap ends, the node takes part
+    /// under both, and posts go to both.
+    pub former: Option<Former>,
     /// Peers to dial at once, besides those that are discovered.
     pub peers: Vec<EndpointAddr>,
 }
@@ -161,7 +164,14 @@ impl Node {
         &self.0.started.info
     }
 
-    /// Joins a topic and starts to look for its peers.
+    /// The topics that were added with `kukuri topic`, with their secrets. It is the user's list: the
+    /// node joins none of them by itself.
+    pub fn topics(&self) -> &TopicBook {
+        &self.0.started.topics
+    }
+
+    /// Joins a topic and starts to look for its peers. One whose former secret is given may be open
+    /// under that: it goes on here, and the events of its handle end.
     ///
     /// # Errors
     /// See [`TopicError`]. Finding nobody is no error: see
@@ -171,6 +181,7 @@ impl Node {
         let open = Open {
             name: name.clone(),
             secret: options.secret,
+            former: options.former,
             peers: options.peers,
             events,
         };

@@ -1,10 +1,14 @@
-//! Who a node is, without starting it.
+//! A node's identity without starting the node: who it is, and what is done with its keys.
 
+use std::path::{Path, PathBuf};
 use std::thread;
 
 use actix::System;
 use kukuri_contract::{Factory, IdentityInfo, IdentityPort, WallClock};
-use kukuri_identity::{MemoryStore, Prompt};
+use kukuri_identity::{
+    BackupLock, Deps, IdentityError, MemoryStore, Prompt, Rotated, TopicBook, export, import,
+    rotate,
+};
 use tokio::sync::oneshot;
 
 use super::lock;
@@ -12,17 +16,23 @@ use crate::compose::Identity;
 use crate::config::Config;
 use crate::error::StartError;
 
+/// Who a node is.
+#[derive(Debug)]
+pub struct WhoIs {
+    /// Its keys' public halves.
+    pub info: IdentityInfo,
+    /// One sentence on where the secrets are kept, and why there.
+    pub store_note: String,
+    /// The topics that were added.
+    pub topics: TopicBook,
+}
+
 /// Who the node of a config is, without starting it: reads its identity, or makes it on first use.
-/// With it comes one sentence on where the secrets are kept, and why there. `prompt` asks a user for
-/// the passphrase, where no other source has it.
+/// `prompt` asks a user for the passphrase, where no other source has it.
 ///
 /// # Errors
 /// See [`StartError`].
-pub async fn identity(
-    config: Config,
-    prompt: Option<Prompt>,
-) -> Result<(IdentityInfo, String), StartError> {
-    let (told_tx, told_rx) = oneshot::channel();
+pub async fn who_is(config: Config, prompt: Option<Prompt>) -> Result<WhoIs, StartError> {
     let read = async move {
         let data_dir = config.data_dir()?;
         let _lock = match lock::lock(&data_dir) {
@@ -30,25 +40,98 @@ pub async fn identity(
             Err(StartError::DataDirInUse(_)) => None,
             lock => Some(lock?),
         };
-        let deps = kukuri_identity::Deps {
-            data_dir,
-            memory: MemoryStore::default(),
-            prompt,
-            clock: WallClock::system(),
-        };
-        let spawned = Identity::spawn(config.identity, deps).await;
-        let identity = spawned.map_err(|error| StartError::Service {
-            service: IdentityPort::SERVICE,
-            source: Box::new(error),
-        })?;
-        Ok((identity.info, identity.store_note))
+        let deps = deps(&data_dir, prompt);
+        let identity = Identity::spawn(config.identity, deps)
+            .await
+            .map_err(failed)?;
+        Ok(WhoIs {
+            info: identity.info,
+            store_note: identity.store_note,
+            topics: identity.topics,
+        })
     };
+    on_a_thread(move || System::new().block_on(read)).await
+}
+
+/// Replaces the endpoint key of a node that does not run and, if `author` says so, its author key.
+///
+/// # Errors
+/// See [`StartError`]; the keys before stay then.
+pub async fn rotate_identity(
+    config: Config,
+    prompt: Option<Prompt>,
+    author: bool,
+) -> Result<Rotated, StartError> {
+    on_a_thread(move || {
+        let data_dir = config.data_dir()?;
+        let _lock = lock::lock(&data_dir)?;
+        rotate(&config.identity, &deps(&data_dir, prompt), author).map_err(failed)
+    })
+    .await
+}
+
+/// The keys of a node as an encrypted backup, to be written to `out`.
+///
+/// # Errors
+/// See [`StartError`].
+pub async fn export_identity(
+    config: Config,
+    prompt: Option<Prompt>,
+    lock: BackupLock,
+    out: PathBuf,
+) -> Result<Vec<u8>, StartError> {
+    on_a_thread(move || {
+        let data_dir = config.data_dir()?;
+        export(&config.identity, &deps(&data_dir, prompt), &lock, &out).map_err(failed)
+    })
+    .await
+}
+
+/// Takes in the keys of a backup, for a data directory that has none.
+///
+/// # Errors
+/// See [`StartError`]; nothing is changed then.
+pub async fn import_identity(
+    config: Config,
+    prompt: Option<Prompt>,
+    lock: BackupLock,
+    backup: PathBuf,
+) -> Result<(IdentityInfo, String), StartError> {
+    on_a_thread(move || {
+        let data_dir = config.data_dir()?;
+        let _lock = lock::lock(&data_dir)?;
+        import(&config.identity, &deps(&data_dir, prompt), &lock, &backup).map_err(failed)
+    })
+    .await
+}
+
+fn deps(data_dir: &Path, prompt: Option<Prompt>) -> Deps {
+    Deps {
+        data_dir: data_dir.to_owned(),
+        memory: MemoryStore::default(),
+        prompt,
+        clock: WallClock::system(),
+    }
+}
+
+fn failed(error: IdentityError) -> StartError {
+    StartError::Service {
+        service: IdentityPort::SERVICE,
+        source: Box::new(error),
+    }
+}
+
+/// Files, keyrings and users block.
+async fn on_a_thread<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, StartError> + Send + 'static,
+) -> Result<T, StartError> {
+    let (done_tx, done_rx) = oneshot::channel();
     thread::Builder::new()
         .name("kukuri-id".into())
         .spawn(move || {
             // Nobody waits any more: fine.
-            let _waiting = told_tx.send(System::new().block_on(read));
+            let _waiting = done_tx.send(work());
         })
         .map_err(StartError::Thread)?;
-    told_rx.await.map_err(|_| StartError::Ended)?
+    done_rx.await.map_err(|_| StartError::Ended)?
 }

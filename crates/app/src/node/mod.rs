@@ -1,14 +1,17 @@
 //! A whole node: the public handles, the actor behind them, its HTTP server.
 
 pub mod actor;
+mod draft;
 mod handle;
 mod http;
 mod identity;
 mod lock;
 mod neighbors;
 mod posts;
+mod reconcile;
 mod repair;
 mod restarts;
+mod rotation;
 mod run;
 pub mod service;
 mod swarm;
@@ -17,5 +20,5 @@ mod topics;
 pub mod wanted;
 
 pub use handle::{JoinOptions, Node, NodeBuilder, NodeInfo};
-pub use identity::identity;
+pub use identity::{WhoIs, export_identity, import_identity, rotate_identity, who_is};
 pub use topic::{PostEvent, Topic, TopicEvent, TopicEvents};

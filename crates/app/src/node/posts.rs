@@ -6,11 +6,12 @@
 use actix::{ActorFutureExt, AsyncContext, Context, Handler, ResponseActFuture, WrapFuture};
 use bytes::Bytes;
 use kukuri_contract::{
-    BEACON, Broadcast, EndpointId, Epoch, KeyBytes, NodeEvent, Post, PostDrop, SavePost, Sign,
-    SignRequest, TopicId, TopicKeys, UnixMillis,
+    BEACON, Broadcast, EndpointId, Epoch, KeyBytes, NodeEvent, Post, PostDrop, SavePost, TopicId,
+    TopicKeys, UnixMillis,
 };
 
 use super::actor::NodeActor;
+use super::draft::{Begun, Draft, Written};
 use super::service::SendPost;
 use super::topic::{PostEvent, TopicEvent};
 use crate::compose::Ports;
@@ -26,41 +27,33 @@ const RECEIVING: usize = 128;
 /// Posts sealed for an epoch further ahead than this are not from our time.
 const MAX_EPOCHS_AHEAD: u64 = 2;
 
-/// A post on its way out: stored, and ready to be broadcast.
-struct Outgoing {
-    payload: Bytes,
-    epoch: Epoch,
-    seal_key: Option<KeyBytes>,
-}
-
 impl Handler<SendPost> for NodeActor {
     type Result = ResponseActFuture<Self, Result<u64, PostError>>;
 
     fn handle(&mut self, request: SendPost, _: &mut Self::Context) -> Self::Result {
         let SendPost { topic, body } = request;
-        let begun = self.begin_post(topic, &body);
-        let (seq, write) = match begun {
+        let begun = match self.begin_post(self.current(topic), &body) {
             Ok(begun) => begun,
             Err(error) => return Box::pin(async { Err(error) }.into_actor(self)),
         };
-        let then = write.into_actor(self).map(move |written, actor, ctx| {
-            let Some(open) = actor.topics.get_mut(&topic) else {
-                return written.map(|_| seq);
-            };
-            match written {
-                Ok(outgoing) => {
-                    open.state.put_seal_key(outgoing.epoch, outgoing.seal_key);
-                    actor.emit(NodeEvent::PostSent);
-                    actor.broadcast(topic, outgoing.payload, ctx);
-                    Ok(seq)
-                }
-                Err(error) => {
-                    if error.is_unwritten() {
-                        open.state.return_seq(seq);
-                    }
-                    Err(error)
-                }
+        let write = async move {
+            let mut written = Vec::<Written>::new();
+            for begun in begun {
+                let failed = written.last().is_some_and(|last| last.result.is_err());
+                written.push(match failed {
+                    true => begun.given_up(),
+                    false => begun.write().await,
+                });
             }
+            written
+        };
+        let then = write.into_actor(self).map(|written, actor, ctx| {
+            let done = written.into_iter().map(|written| actor.sent(written, ctx));
+            // All of them, whatever came of the first.
+            let done: Vec<_> = done.collect();
+            done.into_iter()
+                .reduce(|first, next| first.and(next))
+                .unwrap_or(Err(PostError::NotJoined))
         });
         Box::pin(then)
     }
@@ -69,36 +62,63 @@ impl Handler<SendPost> for NodeActor {
 impl NodeActor {
     // --- out ---
 
-    fn begin_post(
-        &mut self,
-        topic: TopicId,
-        body: &Bytes,
-    ) -> Result<
-        (
-            u64,
-            impl Future<Output = Result<Outgoing, PostError>> + use<>,
-        ),
-        PostError,
-    > {
+    /// The post and, before it, its copy under the secret before: what is acknowledged went to both.
+    fn begin_post(&mut self, topic: TopicId, body: &Bytes) -> Result<Vec<Begun>, PostError> {
         if body.len() > MAX_BODY_BYTES {
             return Err(PostError::TooLong(body.len()));
         }
-        let wires = self.wires.as_ref().ok_or(PostError::Stopping)?;
-        let open = self.topics.get_mut(&topic).ok_or(PostError::NotJoined)?;
         let now = self.clock.now();
-        let epoch = Epoch::at(now);
-        let seq = open.state.take_seq();
-        let known_key = open.state.seal_key(epoch).map(|key| key.cloned());
-        let draft = Draft {
-            topic,
-            author: wires.identity.author,
-            seq,
-            time: now,
-            body: body.clone(),
-            secret: open.secret,
-            known_key,
+        let wires = self.wires.as_ref().ok_or(PostError::Stopping)?;
+        let (ports, author) = (wires.ports.clone(), wires.identity.author);
+        let open = self.topics.get_mut(&topic).ok_or(PostError::NotJoined)?;
+        let time = open.state.post_time(now);
+        let topics: Vec<_> = open.former.into_iter().chain([topic]).collect();
+        if topics.iter().any(|topic| !self.topics.contains_key(topic)) {
+            return Err(PostError::NotJoined);
+        }
+        if let Some(copies) = self.copies.get_mut(&topic) {
+            copies.is_first(author, time, body);
+        }
+        let epoch = Epoch::at(time);
+        let begun = topics.into_iter().filter_map(|topic| {
+            let open = self.topics.get_mut(&topic)?;
+            Some(Begun {
+                ports: ports.clone(),
+                draft: Draft {
+                    topic,
+                    author,
+                    seq: open.state.take_seq(),
+                    time,
+                    body: body.clone(),
+                    secret: open.secret,
+                    known_key: open.state.seal_key(epoch).map(|key| key.cloned()),
+                },
+            })
+        });
+        Ok(begun.collect())
+    }
+
+    fn sent(&mut self, written: Written, ctx: &mut Context<Self>) -> Result<u64, PostError> {
+        let Written { topic, seq, result } = written;
+        let Some(open) = self.topics.get_mut(&topic) else {
+            return result.map(|_| seq);
         };
-        Ok((seq, draft.write(wires.ports.clone())))
+        match result {
+            Ok(outgoing) => {
+                open.state.put_seal_key(outgoing.epoch, outgoing.seal_key);
+                if open.replaced.is_none() {
+                    self.emit(NodeEvent::PostSent);
+                }
+                self.broadcast(topic, outgoing.payload, ctx);
+                Ok(seq)
+            }
+            Err(error) => {
+                if error.is_unwritten() {
+                    open.state.return_seq(seq);
+                }
+                Err(error)
+            }
+        }
     }
 
     /// Sends now, or keeps it until there is a neighbor.
@@ -207,9 +227,10 @@ impl NodeActor {
             }
         }
         let after = self.clock.now().0.saturating_sub(post.time.0);
-        let after = std::time::Duration::from_millis(after);
-        self.emit(NodeEvent::PostReceived { after });
-        self.tell_post(post);
+        if self.tell_post(post) {
+            let after = std::time::Duration::from_millis(after);
+            self.emit(NodeEvent::PostReceived { after });
+        }
     }
 
     /// A post that gap repair brought: it is late by nature, so it does not count as a delivery.
@@ -220,7 +241,8 @@ impl NodeActor {
         self.tell_post(post);
     }
 
-    fn tell_post(&mut self, post: Post) {
+    /// Tells a post, unless it is the copy of one that was told.
+    fn tell_post(&mut self, post: Post) -> bool {
         let topic = post.topic;
         let me = self.wires.as_ref().map(|wires| wires.identity.author);
         if let Some(open) = self.topics.get_mut(&topic)
@@ -228,69 +250,11 @@ impl NodeActor {
         {
             open.state.own_seq_seen(post.seq);
         }
-        self.tell(topic, TopicEvent::Post(PostEvent::from(post)));
-    }
-}
-
-/// What an own post is made of.
-struct Draft {
-    topic: TopicId,
-    author: kukuri_contract::AuthorId,
-    seq: u64,
-    time: UnixMillis,
-    body: Bytes,
-    secret: bool,
-    /// The key of the epoch, if it was asked for before.
-    known_key: Option<Option<KeyBytes>>,
-}
-
-impl Draft {
-    /// Signs, seals and stores the post.
-    async fn write(self, ports: Ports) -> Result<Outgoing, PostError> {
-        let topic = self.topic;
-        let epoch = Epoch::at(self.time);
-        let seal_key = match self.known_key {
-            Some(key) => key,
-            None if !self.secret => None,
-            None => {
-                ports
-                    .identity
-                    .topic_keys(TopicKeys { topic, epoch })
-                    .await?
-                    .post_seal
-            }
-        };
-        let unsigned = post::unsigned(self.author, self.seq, self.time, &self.body);
-        let request = SignRequest::Post {
-            topic,
-            envelope: unsigned.clone(),
-        };
-        let signature = ports.identity.sign(Sign(request)).await?;
-        let envelope = post::finish(unsigned, &signature);
-        let payload = match &seal_key {
-            None => post::clear(&envelope),
-            Some(key) => {
-                let mut nonce = [0; 24];
-                getrandom::fill(&mut nonce).map_err(PostError::NoRandomness)?;
-                post::seal(&envelope, topic, epoch, key, nonce)
-            }
-        };
-        let post = Post {
-            topic,
-            author: self.author,
-            seq: self.seq,
-            time: self.time,
-            body: self.body,
-            envelope,
-        };
-        if !ports.store.save_post(SavePost(post)).await?.new {
-            return Err(PostError::NumberTaken(self.seq));
+        let first = self.is_first(&post);
+        if first {
+            self.tell(topic, TopicEvent::Post(PostEvent::from(post)));
         }
-        Ok(Outgoing {
-            payload,
-            epoch,
-            seal_key,
-        })
+        first
     }
 }
 

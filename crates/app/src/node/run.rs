@@ -7,6 +7,7 @@ use super::handle::{NodeBuilder, NodeInfo};
 use super::service::NodePort;
 use super::wanted::Wanted;
 use super::{http, lock};
+use crate::TopicBook;
 use crate::compose::{Parts, Ports};
 use crate::config::Config;
 use crate::error::{GaveUp, StartError};
@@ -21,6 +22,8 @@ pub struct Started {
     pub ports: Ports,
     /// The topics that are wanted.
     pub wanted: Wanted,
+    /// The topics that the user has added.
+    pub topics: TopicBook,
     /// Who and where the node is.
     pub info: NodeInfo,
     /// Events of a topic that wait for a slow reader.
@@ -88,6 +91,7 @@ async fn start(builder: NodeBuilder) -> Result<(Started, Parts, lock::DataDirLoc
         port: parts.node.clone(),
         ports: parts.ports.clone(),
         wanted,
+        topics: parts.topics.clone(),
         info,
         event_buffer,
     };

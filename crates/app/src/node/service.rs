@@ -8,6 +8,7 @@ use kukuri_contract::{
 use tokio::sync::broadcast;
 
 use super::topic::TopicEvent;
+use crate::Former;
 use crate::compose::Wires;
 use crate::error::{PostError, TopicError};
 
@@ -51,6 +52,8 @@ pub struct Open {
     pub name: TopicName,
     /// Its secret, if it is a secret topic.
     pub secret: Option<TopicSecret>,
+    /// The secret before, where the node takes part under both for a while.
+    pub former: Option<Former>,
     /// Peers that the user named.
     pub peers: Vec<EndpointAddr>,
     /// Who hears of it.

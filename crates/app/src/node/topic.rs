@@ -9,13 +9,15 @@ use bytes::Bytes;
 use futures_util::{Stream, StreamExt, stream};
 use kukuri_contract::{
     AuthorId, CallError, EndpointId, KnownPeer, KnownPeers, Post, Posts, Source, TopicId,
-    TopicName, UnixMillis, Verdict,
+    TopicName, TopicSecret, UnixMillis, Verdict,
 };
 use tokio::sync::broadcast;
 
-use super::handle::Node;
+use super::handle::{JoinOptions, Node};
 use super::service::{LeaveTopic, SendPost};
-use crate::error::{PostError, ReadError};
+use crate::Former;
+use crate::core::copies;
+use crate::error::{PostError, ReadError, TopicError};
 
 /// A topic that a node has joined. Clones are handles to the same topic.
 #[derive(Debug, Clone)]
@@ -88,14 +90,48 @@ impl Topic {
         since: UnixMillis,
         limit: usize,
     ) -> Result<Vec<PostEvent>, ReadError> {
-        let topic = self.id;
-        let request = Posts {
-            topic,
-            since,
-            limit,
-        };
-        let posts = self.node.ports().store.posts(request).await?;
+        let former = self.node.wanted().get(self.id).and_then(|w| w.former);
+        let mut all = Vec::new();
+        for topic in [Some(self.id), former].into_iter().flatten() {
+            let request = Posts {
+                topic,
+                since,
+                limit,
+            };
+            all.extend(self.node.ports().store.posts(request).await?);
+        }
+        let posts = copies::merge(all, limit);
         Ok(posts.into_iter().map(PostEvent::from).collect())
+    }
+
+    /// Takes another secret for this topic (`None` makes it public). Until the overlap ends, by this
+    /// node's clock, the node takes part under both, so that nobody is missed; then whoever has only
+    /// the old one is out. The events of this handle end; those of the new one go on.
+    ///
+    /// # Errors
+    /// See [`TopicError`].
+    pub async fn rotate(
+        &self,
+        secret: Option<TopicSecret>,
+        until: UnixMillis,
+    ) -> Result<Self, TopicError> {
+        let wanted = self.node.wanted().get(self.id);
+        let wanted = wanted.ok_or(TopicError::NotJoined)?;
+        let options = JoinOptions {
+            secret,
+            former: Some(Former {
+                secret: wanted.secret,
+                until,
+            }),
+            peers: wanted.peers,
+        };
+        let next = self.node.join(self.name.clone(), options).await?;
+        let wanted = self.node.wanted().get(self.id);
+        if wanted.is_some_and(|wanted| wanted.replaced.is_none()) {
+            // There is no overlap, or it has ended already.
+            self.leave().await;
+        }
+        Ok(next)
     }
 
     /// The peers of this topic that the store remembers, last seen first.
@@ -153,6 +189,8 @@ pub enum TopicEvent {
     },
     /// What came of looking for peers has changed.
     Verdict(Verdict),
+    /// The secret before is not used any more: whoever has only that one is out.
+    OverlapEnded,
     /// So many events were missed because this reader, or this node, was too slow.
     Lagged(u64),
 }

@@ -1,4 +1,4 @@
-//! Opening and leaving topics, and telling the services again what they should know of them.
+//! Opening and leaving topics: what the services are told of them.
 
 use std::time::Duration;
 
@@ -6,22 +6,22 @@ use actix::{
     ActorFutureExt, AsyncContext, Context, Handler, ResponseActFuture, ResponseFuture, WrapFuture,
 };
 use kukuri_contract::{
-    AddTopic, AuthorId, CallError, Discover, DiscoveryPort, Epoch, Forget, IdentityPort, Join,
-    Joined, KeyBytes, KnownPeers, LastSeq, Leave, MemberKeys, Never, NodeEvent, RemoveTopic,
-    SetAddress, SetNeighbors, Source, TopicId, TopicKeys, TopicKeysError,
+    AddTopic, AuthorId, CallError, Discover, Epoch, Forget, IdentityPort, Join, Joined, KeyBytes,
+    KnownPeers, LastSeq, Leave, MemberKeys, Never, NodeEvent, Post, RemoveTopic, Source, TopicId,
+    TopicKeys, TopicKeysError, UnixMillis,
 };
 
 use super::actor::{NodeActor, OpenTopic};
+use super::rotation::told_before;
 use super::service::{LeaveTopic, Open};
-use super::wanted::WantedTopic;
+use super::wanted::{Replaced, Wanted, WantedTopic};
+use crate::Former;
 use crate::compose::Ports;
 use crate::core::topic::TopicState;
 use crate::error::TopicError;
 
 /// Peers of an earlier run that are tried at the start.
 const CACHED_PEERS: usize = 32;
-/// A topic that could not be joined again after a restart is tried again after so long.
-const RESUME_PAUSE: Duration = Duration::from_secs(1);
 
 impl Handler<Open> for NodeActor {
     type Result = ResponseActFuture<Self, Result<TopicId, TopicError>>;
@@ -32,58 +32,118 @@ impl Handler<Open> for NodeActor {
         };
         let (ports, author) = (wires.ports.clone(), wires.identity.author);
         let joined_at = self.now();
-        let wanted = WantedTopic {
-            name: open.name,
-            secret: open.secret,
-            peers: open.peers,
-            events: open.events,
-            joined: false,
-        };
-        let prepared = prepare(ports.clone(), wanted.clone(), author);
-        let told = prepared.into_actor(self).then(move |prepared, actor, _| {
-            let entered = prepared.and_then(|prepared| {
-                let entered = actor.enter(prepared, wanted, joined_at)?;
-                Ok((actor.keys(entered.topic), entered))
+        let (wanted, former) = wanted_by(open, self.clock.now());
+        let prepared = prepare_both(ports.clone(), wanted, former, author);
+        let told = prepared.into_actor(self).then(move |prepared, actor, ctx| {
+            let entered = prepared.and_then(|prepared| actor.enter_all(prepared, joined_at, ctx));
+            let entered = entered.map(|entered| {
+                let with_keys = |entered: Entered| (actor.keys(entered.topic), entered);
+                entered.into_iter().map(with_keys).collect::<Vec<_>>()
             });
-            let told = async move {
-                match entered {
-                    Ok((keys, Entered { topic, discover })) => (
-                        Some(topic),
-                        tell_services(&ports, keys, topic, discover).await,
-                    ),
-                    Err(error) => (None, Err(error)),
-                }
-            };
-            told.into_actor(actor)
+            async move { tell_of_all(&ports, entered).await }.into_actor(actor)
         });
-        let done = told.map(|(entered, told), actor, ctx| {
-            match (&told, entered) {
-                (Ok(told), _) => actor.told(told, 0, ctx),
-                // What can't be joined is not half joined.
-                (Err(_), Some(topic)) => _ = ctx.spawn(actor.leave(topic).into_actor(actor)),
-                (Err(_), None) => {}
+        let done = told.map(|(entered, told), actor, ctx| match (told, entered) {
+            (Ok(told), _) => {
+                told.iter().for_each(|told| actor.told(told, 0, ctx));
+                Ok(told[0].topic)
             }
-            told.map(|told| told.topic)
+            (Err(error), entered) => {
+                // What can't be joined is not half joined.
+                if let Some(topic) = entered {
+                    ctx.spawn(actor.leave(topic).into_actor(actor));
+                }
+                Err(error)
+            }
         });
         Box::pin(done)
     }
 }
 
+/// The topic that is wanted and, where its secret replaces another one, that one's.
+fn wanted_by(open: Open, now: UnixMillis) -> (WantedTopic, Option<WantedTopic>) {
+    let wanted = WantedTopic {
+        name: open.name,
+        secret: open.secret,
+        peers: open.peers,
+        events: open.events,
+        joined: false,
+        former: None,
+        replaced: None,
+    };
+    let overlaps = |former: &Former| former.until > now && former.secret != wanted.secret;
+    let former = open.former.filter(overlaps).map(|former| WantedTopic {
+        secret: former.secret,
+        replaced: Some(Replaced {
+            // Its id is not derived yet.
+            by: TopicId::from_bytes([0; TopicId::LEN]),
+            until: former.until,
+        }),
+        ..wanted.clone()
+    });
+    (wanted, former)
+}
+
+/// Tells the services of all topics, the first of which is the one that was asked for.
+async fn tell_of_all(
+    ports: &Ports,
+    entered: Result<Vec<(Keys, Entered)>, TopicError>,
+) -> (Option<TopicId>, Result<Vec<Told>, TopicError>) {
+    let entered = match entered {
+        Ok(entered) => entered,
+        Err(error) => return (None, Err(error)),
+    };
+    let first = entered.first().map(|(_, entered)| entered.topic);
+    let mut told = Vec::new();
+    for (keys, Entered { topic, discover }) in entered {
+        match tell_services(ports, keys, topic, discover).await {
+            Ok(one) => told.push(one),
+            Err(error) => return (first, Err(error)),
+        }
+    }
+    (first, Ok(told))
+}
+
 /// What a topic needs before it can be entered.
-struct Prepared {
-    topic: TopicId,
+pub(super) struct Prepared {
+    pub(super) topic: TopicId,
+    pub(super) wanted: WantedTopic,
     last_seq: Option<u64>,
     discover: Discover,
+    /// The newest posts, where copies of them may come.
+    posts: Vec<Post>,
 }
 
 /// A topic that the node has entered; the services are not told yet.
-struct Entered {
-    topic: TopicId,
+pub(super) struct Entered {
+    pub(super) topic: TopicId,
     discover: Discover,
 }
 
+/// The same for both topics of one whose secret replaces another, the present one first.
+async fn prepare_both(
+    ports: Ports,
+    mut wanted: WantedTopic,
+    former: Option<WantedTopic>,
+    author: AuthorId,
+) -> Result<Vec<Prepared>, TopicError> {
+    let Some(mut former) = former else {
+        return Ok(vec![prepare(ports, wanted, author).await?]);
+    };
+    let add = |wanted: &WantedTopic| AddTopic {
+        name: wanted.name.clone(),
+        secret: wanted.secret.clone(),
+    };
+    let by = ports.identity.add_topic(add(&wanted)).await?;
+    if let Some(replaced) = &mut former.replaced {
+        replaced.by = by;
+    }
+    let former = prepare(ports.clone(), former, author).await?;
+    wanted.former = Some(former.topic);
+    Ok(vec![prepare(ports, wanted, author).await?, former])
+}
+
 /// Asks identity and store for what a topic needs.
-async fn prepare(
+pub(super) async fn prepare(
     ports: Ports,
     wanted: WantedTopic,
     author: AuthorId,
@@ -93,25 +153,31 @@ async fn prepare(
         secret,
         peers,
         ..
-    } = wanted;
+    } = wanted.clone();
     let topic = ports.identity.add_topic(AddTopic { name, secret }).await?;
     let last_seq = ports.store.last_seq(LastSeq { topic, author }).await?;
     let limit = CACHED_PEERS;
     let known = ports.store.known_peers(KnownPeers { topic, limit }).await?;
     let cached = known.into_iter().map(|known| known.peer).collect();
+    let posts = match wanted.former.is_some() || wanted.replaced.is_some() {
+        true => told_before(&ports, topic).await?,
+        false => Vec::new(),
+    };
     Ok(Prepared {
         topic,
+        wanted,
         last_seq,
         discover: Discover {
             topic,
             peers,
             cached,
         },
+        posts,
     })
 }
 
 /// What the services were told of a topic.
-struct Told {
+pub(super) struct Told {
     topic: TopicId,
     joined: Joined,
     keys: MemberKeys,
@@ -119,7 +185,7 @@ struct Told {
 
 /// Tells gossip and discovery of a topic; telling them again changes nothing, but that gossip gets
 /// the keys of this epoch.
-async fn tell_services(
+pub(super) async fn tell_services(
     ports: &Ports,
     keys: Keys,
     topic: TopicId,
@@ -181,30 +247,34 @@ impl NodeActor {
         }
     }
 
-    fn told(&mut self, told: &Told, generation: u64, ctx: &mut Context<Self>) {
+    pub(super) fn told(&mut self, told: &Told, generation: u64, ctx: &mut Context<Self>) {
         if let Some(open) = self.topics.get_mut(&told.topic) {
             open.keys = Some(told.keys.clone());
         }
         self.compare_neighbors(told.topic, generation, &told.joined, ctx);
     }
 
-    fn enter(
+    pub(super) fn enter(
         &mut self,
         prepared: Prepared,
-        wanted: WantedTopic,
         joined_at: Duration,
     ) -> Result<Entered, TopicError> {
         let Prepared {
             topic,
+            wanted,
             last_seq,
             discover,
+            posts,
         } = prepared;
+        self.note_told(topic, &wanted, &posts);
         if let Some(open) = self.topics.get_mut(&topic) {
-            // Nobody holds it, for example because the first join was given up waiting for.
-            if open.events.receiver_count() > 0 {
+            // Nobody holds it, for example because the first join was given up waiting for; or its
+            // handle has made way for that of the topic in its place.
+            if open.events.receiver_count() > 0 && wanted.replaced.is_none() {
                 return Err(TopicError::AlreadyJoined);
             }
             open.events = wanted.events.clone();
+            (open.former, open.replaced) = (wanted.former, wanted.replaced);
             self.wanted.insert(topic, wanted);
             return Ok(Entered { topic, discover });
         }
@@ -218,6 +288,8 @@ impl NodeActor {
             state,
             keys: None,
             events: wanted.events.clone(),
+            former: wanted.former,
+            replaced: wanted.replaced,
         };
         tracing::info!(?topic, name = %opened.name, "topic joined");
         self.topics.insert(topic, opened);
@@ -226,164 +298,52 @@ impl NodeActor {
         Ok(Entered { topic, discover })
     }
 
-    /// Leaves a topic here, and gives what tells the services.
-    fn leave(&mut self, topic: TopicId) -> impl Future<Output = ()> + 'static + use<> {
+    /// Leaves a topic here, with the one that it has replaced, and gives what tells the services.
+    pub(super) fn leave(&mut self, topic: TopicId) -> impl Future<Output = ()> + 'static + use<> {
         self.wanted.remove(topic);
-        if let Some(open) = self.topics.remove(&topic) {
-            tracing::info!(?topic, name = %open.name, "topic left");
-            self.emit(NodeEvent::TopicClosed { topic });
+        let open = self.topics.remove(&topic);
+        let former = open.as_ref().and_then(|open| open.former);
+        let former = former.filter(|former| self.topics.remove(former).is_some());
+        let left: Vec<_> = open
+            .is_some()
+            .then_some(topic)
+            .into_iter()
+            .chain(former)
+            .collect();
+        for topic in &left {
+            tracing::info!(?topic, "topic left");
+            self.emit(NodeEvent::TopicClosed { topic: *topic });
         }
+        if let Some(replaced) = open.and_then(|open| open.replaced) {
+            self.copies.remove(&replaced.by);
+            if let Some(current) = self.topics.get_mut(&replaced.by) {
+                current.former = None;
+            }
+        }
+        self.copies.remove(&topic);
         let (ports, wanted) = (self.ports(), self.wanted.clone());
         async move {
             let Some(ports) = ports else {
                 return;
             };
-            let discovery = ports.discovery.forget(Forget { topic }).await.err();
-            let gossip = ports.gossip.leave(Leave { topic }).await.err();
-            let removed = ports.identity.remove_topic(RemoveTopic { topic }).await;
-            let failures = [discovery, gossip, removed.err()];
-            for error in failures.iter().flatten() {
-                tracing::debug!(%error, "while leaving a topic");
-            }
-            // What was not heard is told again with the next reconciling.
-            if failures.iter().all(Option::is_none) && !wanted.contains(topic) {
-                wanted.told(topic);
+            for topic in [Some(topic), former].into_iter().flatten() {
+                tell_left(&ports, &wanted, topic).await;
             }
         }
     }
+}
 
-    /// Tells the services of a topic that nobody wants, be it for the second time.
-    fn leave_again(&mut self, topic: TopicId, ctx: &mut Context<Self>) {
-        let left = self.leave(topic);
-        ctx.spawn(left.into_actor(self));
+/// Tells the services that a topic was left. What was not heard is told again with the next reconciling.
+async fn tell_left(ports: &Ports, wanted: &Wanted, topic: TopicId) {
+    let discovery = ports.discovery.forget(Forget { topic }).await.err();
+    let gossip = ports.gossip.leave(Leave { topic }).await.err();
+    let removed = ports.identity.remove_topic(RemoveTopic { topic }).await;
+    let failures = [discovery, gossip, removed.err()];
+    for error in failures.iter().flatten() {
+        tracing::debug!(%error, "while leaving a topic");
     }
-
-    // --- telling again ---
-
-    /// Tells the services again what they should know of all topics, and asks gossip for the
-    /// neighbors. What they know already changes nothing.
-    pub(super) fn reconcile_all(&mut self, ctx: &mut Context<Self>) {
-        self.publish_address(ctx);
-        for (topic, wanted) in self.wanted.all() {
-            match self.topics.contains_key(&topic) {
-                true => self.reconcile(topic, wanted, ctx),
-                false => self.resume(topic, wanted, ctx),
-            }
-        }
-        for topic in self.wanted.left() {
-            self.leave_again(topic, ctx);
-        }
-    }
-
-    fn reconcile(&mut self, topic: TopicId, wanted: WantedTopic, ctx: &mut Context<Self>) {
-        let (Some(ports), Some(open)) = (self.ports(), self.topics.get(&topic)) else {
-            return;
-        };
-        let generation = open.state.generation();
-        let keys = self.keys(topic);
-        let discover = Discover {
-            topic,
-            peers: wanted.peers,
-            cached: Vec::new(),
-        };
-        let add = AddTopic {
-            name: wanted.name,
-            secret: wanted.secret,
-        };
-        let told = async move {
-            ports.identity.add_topic(add).await?;
-            tell_services(&ports, keys, topic, discover).await
-        };
-        let then = told
-            .into_actor(self)
-            .map(move |told, actor, ctx| match told {
-                Ok(told) => actor.told(&told, generation, ctx),
-                Err(error) => actor.call_failed(error.service(), &error),
-            });
-        ctx.spawn(then);
-    }
-
-    /// Joins a wanted topic again, after this actor was started again.
-    fn resume(&mut self, topic: TopicId, wanted: WantedTopic, ctx: &mut Context<Self>) {
-        let Some(wires) = &self.wires else {
-            return;
-        };
-        let prepared = prepare(wires.ports.clone(), wanted.clone(), wires.identity.author);
-        let then = prepared.into_actor(self).map(move |prepared, actor, ctx| {
-            let now = actor.now();
-            match prepared {
-                // Left in the meantime, or joined again.
-                _ if !actor.wanted.contains(topic) => actor.leave_again(topic, ctx),
-                Ok(_) if actor.topics.contains_key(&topic) => {}
-                Ok(prepared) => {
-                    if actor.enter(prepared, wanted.clone(), now).is_ok() {
-                        actor.reconcile(topic, wanted, ctx);
-                    }
-                }
-                Err(error) => {
-                    actor.call_failed(error.service(), &error);
-                    actor.resume_later(ctx);
-                }
-            }
-        });
-        ctx.spawn(then);
-    }
-
-    /// One more try for all topics together: one each would be a storm.
-    fn resume_later(&mut self, ctx: &mut Context<Self>) {
-        if !std::mem::replace(&mut self.resuming, true) {
-            ctx.run_later(RESUME_PAUSE, |actor, ctx| {
-                actor.resuming = false;
-                actor.reconcile_all(ctx);
-            });
-        }
-    }
-
-    /// Compares the neighbors with gossip's list, unless they have changed since it was asked for.
-    fn compare_neighbors(
-        &mut self,
-        topic: TopicId,
-        generation: u64,
-        joined: &Joined,
-        ctx: &mut Context<Self>,
-    ) {
-        let Some(open) = self.topics.get(&topic) else {
-            return;
-        };
-        if open.state.generation() == generation {
-            let difference = open.state.differs_from(&joined.neighbors);
-            for peer in difference.down {
-                self.neighbor_down(topic, peer, ctx);
-            }
-            for peer in difference.up {
-                self.neighbor_up(topic, peer, ctx);
-            }
-        }
-        self.neighbors_changed(topic, ctx);
-    }
-
-    /// Tells discovery which neighbors a topic has.
-    pub(super) fn neighbors_changed(&self, topic: TopicId, ctx: &mut Context<Self>) {
-        let (Some(ports), Some(open)) = (self.ports(), self.topics.get(&topic)) else {
-            return;
-        };
-        let neighbors = open.state.neighbors().iter().copied().collect();
-        let set = SetNeighbors { topic, neighbors };
-        let told = async move { ports.discovery.set_neighbors(set).await };
-        self.call(DiscoveryPort::SERVICE, told, ctx);
-    }
-
-    /// Tells discovery where others may dial this node.
-    pub(super) fn publish_address(&self, ctx: &mut Context<Self>) {
-        let (Some(ports), Some(address)) = (self.ports(), self.address.clone()) else {
-            return;
-        };
-        let set = SetAddress {
-            port: address.ipv4_port(),
-            address: address.advertised,
-        };
-        let told = async move { ports.discovery.set_address(set).await };
-        self.call(DiscoveryPort::SERVICE, told, ctx);
+    if failures.iter().all(Option::is_none) && !wanted.contains(topic) {
+        wanted.told(topic);
     }
 }
 

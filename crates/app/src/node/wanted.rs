@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use kukuri_contract::{EndpointAddr, TopicId, TopicName, TopicSecret};
+use kukuri_contract::{EndpointAddr, TopicId, TopicName, TopicSecret, UnixMillis};
 use tokio::sync::broadcast;
 
 use super::topic::TopicEvent;
@@ -33,6 +33,19 @@ pub struct WantedTopic {
     pub events: broadcast::Sender<TopicEvent>,
     /// It had a neighbor in this run, and its listeners know.
     pub joined: bool,
+    /// The topic of the secret before, where this node takes part under both.
+    pub former: Option<TopicId>,
+    /// This one is the topic of the secret before.
+    pub replaced: Option<Replaced>,
+}
+
+/// Another topic is in the place of this one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Replaced {
+    /// Which.
+    pub by: TopicId,
+    /// When this node leaves the one that was replaced, by its clock.
+    pub until: UnixMillis,
 }
 
 impl Wanted {
@@ -43,11 +56,31 @@ impl Wanted {
         state.topics.insert(topic, wanted);
     }
 
-    /// Drops a topic. Its listeners hear that it has ended; the services must be told.
+    /// Drops a topic, and with it the one that it has replaced. Their listeners hear that they have
+    /// ended; the services must be told.
     pub fn remove(&self, topic: TopicId) {
         let mut state = self.lock();
-        state.topics.remove(&topic);
+        let gone = state.topics.remove(&topic);
         state.left.insert(topic);
+        let Some(WantedTopic {
+            former, replaced, ..
+        }) = gone
+        else {
+            return;
+        };
+        if let Some(former) = former {
+            state.topics.remove(&former);
+            state.left.insert(former);
+        }
+        let current = replaced.and_then(|replaced| state.topics.get_mut(&replaced.by));
+        if let Some(current) = current {
+            current.former = None;
+        }
+    }
+
+    /// A topic that is wanted.
+    pub fn get(&self, topic: TopicId) -> Option<WantedTopic> {
+        self.lock().topics.get(&topic).cloned()
     }
 
     /// Every service has heard that a topic was left.

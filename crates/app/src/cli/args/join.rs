@@ -10,16 +10,16 @@ use kukuri::{EndpointId, TopicName};
 use serde_json::{Map, Value, json};
 
 use super::keys::KeyArgs;
+use super::topic::SecretArgs;
 
 /// Flags of `kukuri join`.
 #[derive(Debug, Args)]
 pub struct JoinArgs {
     /// Name of the topic.
     pub topic: TopicName,
-    /// File with the topic's secret (made by `kukuri topic new-secret`). Without it the topic is
-    /// public: whoever knows its name can take part.
-    #[arg(long, value_name = "FILE", help_heading = "Topic")]
-    pub secret_file: Option<PathBuf>,
+    /// Which topic of that name.
+    #[command(flatten)]
+    pub secret: SecretArgs,
     /// Leave when the input ends and all of it is sent, instead of going on.
     #[arg(long, help_heading = "Topic")]
     pub exit_after_input: bool,

@@ -1,9 +1,31 @@
-//! Flags on where the node's keys are kept.
+//! Flags on where a node's files are, and how its keys are protected.
 
 use std::path::PathBuf;
 
 use clap::Args;
 use serde_json::{Map, Value, json};
+
+/// Whose node it is.
+#[derive(Debug, Args)]
+pub struct HomeArgs {
+    /// Where identity, topics and posts are kept. Default: the platform's data directory.
+    #[arg(long, value_name = "DIR")]
+    pub data_dir: Option<PathBuf>,
+    /// How the node's keys are protected.
+    #[command(flatten)]
+    pub keys: KeyArgs,
+}
+
+impl HomeArgs {
+    /// The flags that were given, in the shape of the config.
+    pub fn overrides(&self) -> Value {
+        let mut node = Map::new();
+        if let Some(dir) = &self.data_dir {
+            node.insert("data_dir".into(), json!(dir));
+        }
+        json!({ "node": node, "identity": self.keys.overrides() })
+    }
+}
 
 /// Where the node's keys are kept: in the keyring of the operating system; where there is none, in a
 /// file that one of these encrypts.

@@ -1,0 +1,92 @@
+//! Flags of `kukuri identity`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+
+use super::HomeArgs;
+
+/// Flags of `kukuri identity`.
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub struct IdentityArgs {
+    /// Whose.
+    #[command(flatten)]
+    pub home: HomeArgs,
+    /// What to do; `show` if nothing is said.
+    #[command(subcommand)]
+    pub command: Option<IdentityCommand>,
+}
+
+/// What to do with an identity.
+#[derive(Debug, Subcommand)]
+pub enum IdentityCommand {
+    /// Print who this node is, and where its keys are kept; makes its identity on first use.
+    #[command(after_help = "\
+Examples:
+  kukuri identity show                  of the node in the platform's data directory
+  kukuri identity show --data-dir ./a   of another one")]
+    Show(HomeArgs),
+    /// Replace the endpoint key, so that nobody can link this node to what it was on the network. The
+    /// author of its posts and its topics stay. The node must not run.
+    #[command(after_help = "\
+Examples:
+  kukuri identity rotate            another endpoint, the same author
+  kukuri identity rotate --author   another author too: others see somebody new
+
+The keys before are gone for good; `kukuri identity export` makes a backup of them.")]
+    Rotate(RotateArgs),
+    /// Write an encrypted backup of the keys, under a passphrase of its own.
+    #[command(after_help = "\
+Examples:
+  kukuri identity export --out kukuri.backup
+
+The topics that were added are in `topics.sealed` in the data directory, which only these keys open:
+copy it too.")]
+    Export(ExportArgs),
+    /// Take in the keys of a backup, for a data directory that has none.
+    #[command(after_help = "\
+Examples:
+  kukuri identity import kukuri.backup --data-dir ./a
+
+Only one node may run with these keys at a time.")]
+    Import(ImportArgs),
+}
+
+/// Flags of `kukuri identity rotate`.
+#[derive(Debug, Args)]
+pub struct RotateArgs {
+    /// Replace the author key too.
+    #[arg(long)]
+    pub author: bool,
+    /// Whose.
+    #[command(flatten)]
+    pub home: HomeArgs,
+}
+
+/// Flags of `kukuri identity export`.
+#[derive(Debug, Args)]
+pub struct ExportArgs {
+    /// Write it to this new file, which only its owner can read.
+    #[arg(long, value_name = "FILE")]
+    pub out: PathBuf,
+    /// File with the passphrase of the backup. Default: a question on the terminal.
+    #[arg(long, value_name = "FILE")]
+    pub backup_passphrase_file: Option<PathBuf>,
+    /// Whose.
+    #[command(flatten)]
+    pub home: HomeArgs,
+}
+
+/// Flags of `kukuri identity import`.
+#[derive(Debug, Args)]
+pub struct ImportArgs {
+    /// The backup.
+    pub file: PathBuf,
+    /// File with the passphrase of the backup. Default: a question on the terminal.
+    #[arg(long, value_name = "FILE")]
+    pub backup_passphrase_file: Option<PathBuf>,
+    /// Whose it becomes.
+    #[command(flatten)]
+    pub home: HomeArgs,
+}

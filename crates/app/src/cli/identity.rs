@@ -1,0 +1,124 @@
+//! `kukuri identity`: who this node is, and what is done with its keys.
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use kukuri::contract::IdentityInfo;
+use kukuri::{
+    BackupLock, Config, WhoIs, export_identity, import_identity, rotate_identity, who_is,
+};
+use serde_json::{Value, json};
+
+use super::args::{ExportArgs, HomeArgs, IdentityArgs, IdentityCommand, ImportArgs, RotateArgs};
+use super::output::Output;
+use super::{Failure, keys, secret, unless_interrupted};
+
+/// Runs the command.
+pub async fn run(
+    args: IdentityArgs,
+    file: Option<&Path>,
+    output: &Output,
+) -> Result<ExitCode, Failure> {
+    match args.command {
+        None => show(args.home, file, output).await,
+        Some(IdentityCommand::Show(home)) => show(home, file, output).await,
+        Some(IdentityCommand::Rotate(args)) => rotate(args, file, output).await,
+        Some(IdentityCommand::Export(args)) => export(args, file, output).await,
+        Some(IdentityCommand::Import(args)) => import(args, file, output).await,
+    }
+}
+
+async fn show(home: HomeArgs, file: Option<&Path>, output: &Output) -> Result<ExitCode, Failure> {
+    let config = Config::load(file, &home.overrides())?;
+    let who = unless_interrupted(who_is(config, keys::prompt())).await??;
+    let WhoIs {
+        info, store_note, ..
+    } = who;
+    output.event(
+        &as_json("id", &info, &store_note),
+        as_text(&info, &store_note),
+    );
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn rotate(
+    args: RotateArgs,
+    file: Option<&Path>,
+    output: &Output,
+) -> Result<ExitCode, Failure> {
+    let config = Config::load(file, &args.home.overrides())?;
+    let rotated = rotate_identity(config, keys::prompt(), args.author);
+    let rotated = unless_interrupted(rotated).await??;
+    let (info, note) = (&rotated.after, &rotated.store_note);
+    let mut event = as_json("identity_rotated", info, note);
+    event["endpoint_id_before"] = json!(rotated.before.endpoint);
+    event["author_before"] = json!(rotated.before.author);
+    let text = format!(
+        "This node is another one from now on. Invites that name it as a peer are out of date.\n{}",
+        as_text(info, note)
+    );
+    output.event(&event, text);
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn export(
+    args: ExportArgs,
+    file: Option<&Path>,
+    output: &Output,
+) -> Result<ExitCode, Failure> {
+    let config = Config::load(file, &args.home.overrides())?;
+    // Before anybody types a passphrase for nothing.
+    secret::must_be_new(&args.out)?;
+    let lock = BackupLock {
+        passphrase_file: args.backup_passphrase_file,
+        prompt: keys::prompt(),
+    };
+    let backup = export_identity(config, keys::prompt(), lock, args.out.clone());
+    let backup = unless_interrupted(backup).await??;
+    secret::write_new_bytes(&args.out, &backup)?;
+    output.event(
+        &json!({ "event": "identity_exported", "file": args.out }),
+        format!(
+            "The backup is in {}. Whoever has it and its passphrase is this node; without the \
+             passphrase it is worth nothing.",
+            args.out.display()
+        ),
+    );
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn import(
+    args: ImportArgs,
+    file: Option<&Path>,
+    output: &Output,
+) -> Result<ExitCode, Failure> {
+    let config = Config::load(file, &args.home.overrides())?;
+    let lock = BackupLock {
+        passphrase_file: args.backup_passphrase_file,
+        prompt: keys::prompt(),
+    };
+    let taken = import_identity(config, keys::prompt(), lock, args.file);
+    let (info, note) = unless_interrupted(taken).await??;
+    output.event(
+        &as_json("identity_imported", &info, &note),
+        as_text(&info, &note),
+    );
+    Ok(ExitCode::SUCCESS)
+}
+
+fn as_json(event: &str, info: &IdentityInfo, note: &str) -> Value {
+    json!({
+        "event": event,
+        "endpoint_id": info.endpoint,
+        "author": info.author,
+        "store": info.store,
+        "store_note": note,
+    })
+}
+
+fn as_text(info: &IdentityInfo, note: &str) -> String {
+    format!(
+        "endpoint  {}\nauthor    {}\nkept in   {note}",
+        info.endpoint, info.author
+    )
+}

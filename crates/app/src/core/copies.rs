@@ -1,0 +1,109 @@
+//! Which posts of a topic in rotation were told: each comes under both secrets, and is told once.
+
+use std::collections::{HashSet, VecDeque};
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use kukuri_contract::{AuthorId, Post, UnixMillis};
+
+/// Most posts that are remembered, some 6 MiB; beyond, the copy of one so old is told again.
+pub const MAX_COPIES: usize = 65_536;
+
+/// What the copies of one post have in common; their numbers differ.
+type Key = (AuthorId, UnixMillis, u64);
+
+/// Posts that were told.
+#[derive(Debug, Default)]
+pub struct Copies {
+    told: HashSet<Key>,
+    order: VecDeque<Key>,
+}
+
+impl Copies {
+    /// Takes in a post by its author, time and body; false if it or its copy was there before.
+    pub fn is_first(&mut self, author: AuthorId, time: UnixMillis, body: &[u8]) -> bool {
+        let key = key(author, time, body);
+        if !self.told.insert(key) {
+            return false;
+        }
+        self.order.push_back(key);
+        while self.order.len() > MAX_COPIES {
+            let oldest = self.order.pop_front();
+            oldest.map(|key| self.told.remove(&key));
+        }
+        true
+    }
+}
+
+/// Posts of several topics as one list: each post once, in the order of their times, the newest `limit`.
+pub fn merge(mut posts: Vec<Post>, limit: usize) -> Vec<Post> {
+    let mut told = HashSet::new();
+    posts.retain(|post| told.insert(key(post.author, post.time, &post.body)));
+    posts.sort_by_key(|post| post.time);
+    posts.split_off(posts.len().saturating_sub(limit))
+}
+
+fn key(author: AuthorId, time: UnixMillis, body: &[u8]) -> Key {
+    // Whoever makes two posts of one hash hides one of its own.
+    let mut hash = DefaultHasher::new();
+    body.hash(&mut hash);
+    (author, time, hash.finish())
+}
+
+#[cfg(test)]
+mod tests {
+    use kukuri_contract::TopicId;
+
+    use super::*;
+
+    fn post(topic: u8, seq: u64, time: u64, body: &'static str) -> Post {
+        Post {
+            topic: TopicId::from_bytes([topic; 32]),
+            author: AuthorId::from_bytes([1; 32]),
+            seq,
+            time: UnixMillis(time),
+            body: body.into(),
+            envelope: body.into(),
+        }
+    }
+
+    fn is_first(copies: &mut Copies, time: u64, body: &str) -> bool {
+        let author = AuthorId::from_bytes([1; 32]);
+        copies.is_first(author, UnixMillis(time), body.as_bytes())
+    }
+
+    #[test]
+    fn a_copy_is_no_first() {
+        let mut copies = Copies::default();
+        assert!(is_first(&mut copies, 5, "a"));
+        assert!(!is_first(&mut copies, 5, "a"));
+        assert!(is_first(&mut copies, 5, "b"));
+        assert!(is_first(&mut copies, 6, "a"), "said again");
+    }
+
+    #[test]
+    fn it_is_bounded() {
+        let mut copies = Copies::default();
+        for n in 0..=MAX_COPIES as u64 {
+            assert!(is_first(&mut copies, n, ""));
+        }
+        assert_eq!(copies.told.len(), MAX_COPIES);
+        assert!(is_first(&mut copies, 0, ""), "the oldest is forgotten");
+        assert!(!is_first(&mut copies, MAX_COPIES as u64, ""));
+    }
+
+    #[test]
+    fn histories_are_one_list() {
+        let posts = vec![
+            post(1, 1, 5, "a"),
+            post(1, 2, 7, "c"),
+            post(2, 1, 6, "b"),
+            post(2, 2, 7, "c"),
+        ];
+        let bodies = |limit| -> Vec<_> {
+            let merged = merge(posts.clone(), limit);
+            merged.into_iter().map(|post| post.body).collect()
+        };
+        assert_eq!(bodies(9), ["a", "b", "c"]);
+        assert_eq!(bodies(2), ["b", "c"]);
+    }
+}
