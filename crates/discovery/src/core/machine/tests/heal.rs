@@ -5,7 +5,7 @@ use super::world::{Node, S, World};
 use super::*;
 use crate::core::beacon::Beacon;
 use crate::core::crowd::{SAMPLE, rank};
-use crate::core::testing::{keys, signed_record};
+use crate::core::testing::{heartbeat, keys, signed_record};
 use kukuri_contract::{BeaconDrop, EndpointId};
 
 const COUNT: u8 = 20;
@@ -214,6 +214,53 @@ fn beacons_of_outsiders_and_too_many_of_them_are_dropped_and_counted() {
     assert!(dropped(&world, BeaconDrop::RateLimited) > 800);
     let members = world.nodes[0].core.topics[&TOPIC].swarm.crowd.members();
     assert_eq!(members, 2, "it has heard one");
+}
+
+/// Epochs end at once, heartbeats after fifteen minutes to the millisecond.
+#[test]
+fn beacons_of_five_epochs_and_heartbeats_of_fifteen_minutes_count() {
+    let dropped = |beacon: Beacon, by: i64| {
+        let mut world = swarm(13);
+        let epoch = Epoch::at(NOW).offset(by);
+        let key = keys(7 + (epoch.0 % 97) as u8).beacon;
+        let payload = beacon.seal(TOPIC, epoch, &key, [1; 24]);
+        let before = world.nodes[0].events.len();
+        world.feed(0, Input::Beacon(TOPIC, payload));
+        let events = world.nodes[0].events[before..].iter();
+        let reason = |event: &DiscoveryEvent| match event {
+            DiscoveryEvent::BeaconDropped { reason } => Some(*reason),
+            _ => None,
+        };
+        events.filter_map(|(_, event)| reason(event)).next()
+    };
+    let beacon = || Beacon {
+        heartbeat: None,
+        hello_port: 4000,
+        record: signed_record(99, TOPIC, &peer(99), NOW),
+    };
+    for (by, expected) in [
+        (-3, Some(BeaconDrop::Epoch)),
+        (-2, None),
+        (2, None),
+        (3, Some(BeaconDrop::Epoch)),
+    ] {
+        assert_eq!(dropped(beacon(), by), expected, "{by} epochs");
+    }
+    // Nodes of this test hear it a second after the start.
+    let now = NOW.0 + 1000;
+    let most = 15 * 60 * 1000;
+    for (beat, expected) in [
+        (now - most - 1, Some(BeaconDrop::Stale)),
+        (now - most, None),
+        (now + most, None),
+        (now + most + 1, Some(BeaconDrop::Stale)),
+    ] {
+        let beacon = Beacon {
+            heartbeat: Some(heartbeat(99, TOPIC, UnixMillis(beat))),
+            ..beacon()
+        };
+        assert_eq!(dropped(beacon, 0), expected, "{beat}");
+    }
 }
 
 /// A beacon of one more member, that knows of no root.
