@@ -76,6 +76,9 @@ pub enum DiscoverError {
         /// Most topics at once.
         limit: usize,
     },
+    /// Each topic has sockets of its own, and this one gets none.
+    #[error("the topic gets no sockets of its own: {0}")]
+    NoSocket(String),
 }
 
 /// Ends discovery of a topic.

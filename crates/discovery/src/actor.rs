@@ -2,10 +2,11 @@
 //!
 //! This file has its start, its inputs from sockets and sources, and the effects; `requests.rs` what
 //! others ask, `reach.rs` the port that the router forwards, `tasks.rs` what it starts and does not
-//! wait for.
+//! wait for, `separate.rs` one of it for each topic.
 
 mod reach;
 mod requests;
+mod separate;
 mod tasks;
 #[cfg(test)]
 mod tests;
@@ -38,7 +39,7 @@ use tasks::{Contacts, DHT_RESTART, StartBy};
 pub struct Mainline;
 
 /// What discovery needs from the rest of the node.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Deps {
     /// This node's endpoint.
     pub endpoint: EndpointId,
@@ -58,7 +59,8 @@ pub struct Deps {
 pub struct Running {
     /// The way to it.
     pub port: DiscoveryPort,
-    /// Where its hello socket is bound.
+    /// Where its hello socket is bound; with `separate_topics`, where those of the topics will be, on
+    /// ports of their own.
     pub hello_address: SocketAddrV4,
 }
 
@@ -98,10 +100,23 @@ impl Factory for Mainline {
                 });
             }
         }
+        if let Some((field, address)) = separate::fixed_port(config) {
+            return Err(DiscoveryError::Config {
+                field,
+                problem: format!(
+                    "with separate_topics each topic has a port of its own; give {}:0",
+                    address.ip()
+                ),
+            });
+        }
         Ok(())
     }
 
     async fn spawn(config: Config, deps: Deps) -> Result<Running, DiscoveryError> {
+        if config.separate_topics {
+            Self::check(&config)?;
+            return Ok(separate::start(config, deps));
+        }
         let sources = sources(&config);
         spawn(config, deps, sources).await
     }

@@ -29,6 +29,10 @@ pub struct Config {
     pub sources: Sources,
     /// Most topics at once. 64: a hello tries the tags of every topic in five epochs.
     pub max_topics: usize,
+    /// Gives each topic a DHT node and a hello socket of its own, so that nobody can tell by them that
+    /// two topics are one node's; the IP address stays the same. Off: each costs a thread and as much
+    /// DHT traffic as a node.
+    pub separate_topics: bool,
 
     /// Wait for one reply of a DHT node, in milliseconds. 250: silent nodes are common, and every
     /// look-up that finds nothing waits for them; live nodes answer in 100 to 200 (measured).
@@ -106,6 +110,7 @@ impl Default for Config {
             allow_private: false,
             sources: Sources::default(),
             max_topics: 64,
+            separate_topics: false,
             request_timeout_ms: 250,
             patient_timeout_ms: 2_000,
             lookup_timeout_ms: 5_000,

@@ -8,6 +8,15 @@ use kukuri_discovery::{Config, Deps, Mainline, Sources};
 
 #[actix::test]
 async fn clauses_of_every_service() {
+    all_clauses(false).await;
+}
+
+#[actix::test]
+async fn clauses_of_every_service_with_topics_kept_apart() {
+    all_clauses(true).await;
+}
+
+async fn all_clauses(separate_topics: bool) {
     let (endpoint, identity) = MemoryIdentity::spawn(1);
     let (_log, listener) = EventLog::new();
     let config = Config {
@@ -16,6 +25,7 @@ async fn clauses_of_every_service() {
             board: false,
             ..Sources::default()
         },
+        separate_topics,
         ..Config::default()
     };
     let deps = Deps {

@@ -2,9 +2,9 @@
 
 use actix::{ActorContext, Handler, ResponseFuture};
 use kukuri_contract::{
-    Announce, AnnounceError, Announced, DhtHealth, DhtHealthQuery, Discover, DiscoverError, Forget,
-    HearBeacon, Lookup, LookupError, LookupStats, Never, Probe, SetAddress, SetAddressError,
-    SetNeighbors, Stop,
+    Announce, AnnounceError, Announced, DhtHealth, DhtHealthQuery, Discover, DiscoverError,
+    EndpointAddr, Forget, HearBeacon, Lookup, LookupError, LookupStats, Never, Probe, SetAddress,
+    SetAddressError, SetNeighbors, Stop,
 };
 use tokio::sync::oneshot;
 
@@ -65,14 +65,20 @@ impl Handler<SetAddress> for DiscoveryActor {
     type Result = Result<(), SetAddressError>;
 
     fn handle(&mut self, request: SetAddress, ctx: &mut Self::Context) -> Self::Result {
-        let got = request.address.relay.as_ref().map_or(0, String::len);
-        let limit = MAX_RELAY_BYTES;
-        if got > limit {
-            return Err(SetAddressError::RelayTooLong { got, limit });
-        }
+        check_address(&request.address)?;
         self.drive(Input::EndpointPort(request.port), ctx);
         self.drive(Input::Address(request.address), ctx);
         Ok(())
+    }
+}
+
+/// Whether an address fits a record.
+pub(super) fn check_address(address: &EndpointAddr) -> Result<(), SetAddressError> {
+    let got = address.relay.as_ref().map_or(0, String::len);
+    let limit = MAX_RELAY_BYTES;
+    match got > limit {
+        true => Err(SetAddressError::RelayTooLong { got, limit }),
+        false => Ok(()),
     }
 }
 
