@@ -50,17 +50,18 @@ struct Topics {
 
 #[derive(Default)]
 struct State {
-    running: HashMap<TopicId, DiscoveryPort>,
+    /// Never asks this actor, so there is no circle.
+    running: HashMap<TopicId, Running>,
     address: Option<SetAddress>,
 }
 
 impl Topics {
     /// The discovery of a topic, started if need be.
-    async fn start(&self, topic: TopicId) -> Result<DiscoveryPort, DiscoverError> {
+    async fn start(&self, topic: TopicId) -> Result<Running, DiscoverError> {
         // Held meanwhile: a topic that is asked for twice is started once.
         let mut state = self.state.lock().await;
-        if let Some(port) = state.running.get(&topic) {
-            return Ok(port.clone());
+        if let Some(own) = state.running.get(&topic) {
+            return Ok(own.clone());
         }
         if state.running.len() >= self.max_topics {
             let limit = self.max_topics;
@@ -72,18 +73,16 @@ impl Topics {
             sources(&self.config),
         )
         .await;
-        let port = own
-            .map_err(|error| DiscoverError::NoSocket(error.to_string()))?
-            .port;
+        let own = own.map_err(|error| DiscoverError::NoSocket(error.to_string()))?;
         if let Some(address) = &state.address {
-            let told = port.set_address(address.clone()).await;
+            let told = own.port.set_address(address.clone()).await;
             told.map_err(|error| DiscoverError::NoSocket(error.to_string()))?;
         }
-        state.running.insert(topic, port.clone());
-        Ok(port)
+        state.running.insert(topic, own.clone());
+        Ok(own)
     }
 
-    async fn of(&self, topic: TopicId) -> Option<DiscoveryPort> {
+    async fn of(&self, topic: TopicId) -> Option<Running> {
         self.state.lock().await.running.get(&topic).cloned()
     }
 
@@ -110,7 +109,7 @@ impl Handler<Discover> for SeparateTopics {
         Box::pin(async move {
             let topic = request.topic;
             let own = topics.start(topic).await?;
-            let reply = own.discover(request).await;
+            let reply = own.port.discover(request).await;
             topics.note(topic, &reply).await;
             reply.map_err(|error| match error {
                 CallError::Refused(refused) => refused,
@@ -128,7 +127,7 @@ impl Handler<Forget> for SeparateTopics {
         Box::pin(async move {
             let own = topics.state.lock().await.running.remove(&request.topic);
             if let Some(own) = own {
-                let stopped = own.stop().await;
+                let stopped = own.port.stop().await;
                 tracing::debug!(?stopped, "discovery of a topic ended");
             }
             Ok(())
@@ -144,7 +143,7 @@ impl Handler<SetNeighbors> for SeparateTopics {
         Box::pin(async move {
             let topic = request.topic;
             if let Some(own) = topics.of(topic).await {
-                let reply = own.set_neighbors(request).await;
+                let reply = own.port.set_neighbors(request).await;
                 topics.note(topic, &reply).await;
             }
             Ok(())
@@ -160,7 +159,7 @@ impl Handler<HearBeacon> for SeparateTopics {
         Box::pin(async move {
             let topic = request.topic;
             if let Some(own) = topics.of(topic).await {
-                let reply = own.hear_beacon(request).await;
+                let reply = own.port.hear_beacon(request).await;
                 topics.note(topic, &reply).await;
             }
             Ok(())
@@ -182,7 +181,7 @@ impl Handler<SetAddress> for SeparateTopics {
                 running.map(|(topic, own)| (*topic, own.clone())).collect()
             };
             for (topic, own) in running {
-                let reply = own.set_address(request.clone()).await;
+                let reply = own.port.set_address(request.clone()).await;
                 topics.note(topic, &reply).await;
             }
             Ok(())
@@ -198,10 +197,13 @@ impl Handler<Announce> for SeparateTopics {
         Box::pin(async move {
             let own = topics.of(topic).await;
             let own = own.ok_or(AnnounceError::UnknownTopic(topic))?;
-            own.announce(request).await.map_err(|error| match error {
-                CallError::Refused(refused) => refused,
-                other => AnnounceError::NotStored(other.to_string()),
-            })
+            own.port
+                .announce(request)
+                .await
+                .map_err(|error| match error {
+                    CallError::Refused(refused) => refused,
+                    other => AnnounceError::NotStored(other.to_string()),
+                })
         })
     }
 }
@@ -214,7 +216,7 @@ impl Handler<Lookup> for SeparateTopics {
         Box::pin(async move {
             let unknown = || LookupError::UnknownTopic(topic);
             let own = topics.of(topic).await.ok_or_else(unknown)?;
-            own.lookup(request).await.map_err(|_| unknown())
+            own.port.lookup(request).await.map_err(|_| unknown())
         })
     }
 }
@@ -236,7 +238,7 @@ impl Handler<DhtHealthQuery> for SeparateTopics {
                 .collect();
             let mut worst = None::<DhtHealth>;
             for own in running {
-                let health = own.health(query).await.unwrap_or_default();
+                let health = own.port.health(query).await.unwrap_or_default();
                 if worst.is_none_or(|worst| health.routing_table < worst.routing_table) {
                     worst = Some(health);
                 }
@@ -262,7 +264,7 @@ impl Handler<Probe> for SeparateTopics {
                 .cloned()
                 .collect();
             for own in running {
-                let _ended = own.probe().await;
+                let _ended = own.port.probe().await;
             }
             Ok(())
         })
@@ -280,7 +282,7 @@ impl Handler<Stop> for SeparateTopics {
         Box::pin(async move {
             let running = std::mem::take(&mut topics.state.lock().await.running);
             for own in running.into_values() {
-                let _ended = own.stop().await;
+                let _ended = own.port.stop().await;
             }
             Ok(())
         })
