@@ -66,6 +66,6 @@ pub use kukuri_identity::{
 };
 pub use node::{
     JoinOptions, Node, NodeBuilder, NodeInfo, PostEvent, Topic, TopicEvent, TopicEvents, WhoIs,
-    export_identity, import_identity, rotate_identity, who_is,
+    export_identity, import_identity, is_running, rotate_identity, who_is,
 };
 pub use supervise::Service;

@@ -1,5 +1,6 @@
 //! Commands and flags. Their docs are what `--help`, the man pages and the completions say.
 
+mod doctor;
 mod identity;
 mod join;
 mod keys;
@@ -11,6 +12,7 @@ use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 use kukuri::TopicName;
 
+pub use doctor::DoctorArgs;
 pub use identity::{ExportArgs, IdentityArgs, IdentityCommand, ImportArgs, RotateArgs};
 pub use join::{JoinArgs, PeerArg};
 pub use keys::HomeArgs;
@@ -128,6 +130,17 @@ Examples:
   kukuri topic rotate tea     a new secret, because somebody should be out
   kukuri topic list           what was added")]
     Topic(Box<TopicArgs>),
+    /// Check whether a node can work here: config, keys, clock, disk, ports, DHT, router; each with
+    /// what to do.
+    #[command(after_help = "\
+Examples:
+  kukuri doctor             all checks, some 15 seconds
+  kukuri doctor --offline   this machine only
+  kukuri doctor --json      a line for each check, for scripts
+
+It ends with 1 if something does not work. A node that runs is not disturbed; where there is no identity
+yet, it is made.")]
+    Doctor(DoctorArgs),
     /// Print or check the settings of this node.
     #[command(after_help = "\
 Examples:

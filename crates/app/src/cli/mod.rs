@@ -4,6 +4,7 @@ mod args;
 mod config;
 mod demo;
 mod docs;
+mod doctor;
 mod follow;
 mod identity;
 mod input;
@@ -71,6 +72,7 @@ fn run(cli: Cli, output: &Output) -> Result<ExitCode, Failure> {
             Command::Posts(args) => posts::run(args, config_file, output).await,
             Command::Identity(args) => identity::run(*args, config_file, output).await,
             Command::Topic(args) => topic::run(*args, config_file, output).await,
+            Command::Doctor(args) => doctor::run(args, config_file, output).await,
             Command::Config(args) => config::run(args, config_file, output),
             Command::Completions(args) => docs::completions(args, output),
             Command::Man(args) => docs::man(args, output),

@@ -7,8 +7,8 @@ use std::thread;
 use std::time::Duration;
 
 use kukuri_contract::{
-    AuthorId, CallError, Drill, EndpointAddr, EndpointId, Never, SecretStoreKind, TopicName,
-    TopicSecret, WallClock,
+    AuthorId, CallError, DhtHealth, DhtHealthQuery, Drill, EndpointAddr, EndpointId, Never,
+    SecretStoreKind, TopicName, TopicSecret, WallClock,
 };
 use tokio::sync::{broadcast, oneshot, watch};
 
@@ -192,6 +192,13 @@ impl Node {
             _ => TopicError::Stopping,
         })?;
         Ok(Topic::new(id, name, self.clone(), heard))
+    }
+
+    /// How this node and the DHT get along, its ports, and what the router forwards; nothing is known
+    /// while discovery is started again.
+    pub async fn health(&self) -> DhtHealth {
+        let health = self.ports().discovery.health(DhtHealthQuery).await;
+        health.unwrap_or_default()
     }
 
     /// All series about this node as Prometheus text, as `/metrics` serves them.

@@ -35,6 +35,12 @@ pub fn lock(dir: &Path) -> Result<DataDirLock, StartError> {
     }
 }
 
+/// Whether a node runs on this data directory.
+pub fn is_running(dir: &Path) -> bool {
+    let file = File::open(dir.join(LOCK_FILE));
+    file.is_ok_and(|file| matches!(file.try_lock(), Err(TryLockError::WouldBlock)))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -43,7 +49,9 @@ mod tests {
     fn one_node_at_a_time() {
         let dir = tempfile::tempdir().unwrap();
         let dir = dir.path().join("deep/inside");
+        assert!(!is_running(&dir));
         let first = lock(&dir).unwrap();
+        assert!(is_running(&dir));
         assert!(matches!(lock(&dir), Err(StartError::DataDirInUse(_))));
         drop(first);
         lock(&dir).unwrap();

@@ -21,4 +21,5 @@ pub mod wanted;
 
 pub use handle::{JoinOptions, Node, NodeBuilder, NodeInfo};
 pub use identity::{WhoIs, export_identity, import_identity, rotate_identity, who_is};
+pub use lock::is_running;
 pub use topic::{PostEvent, Topic, TopicEvent, TopicEvents};

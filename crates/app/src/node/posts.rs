@@ -77,7 +77,7 @@ impl NodeActor {
             return Err(PostError::NotJoined);
         }
         if let Some(copies) = self.copies.get_mut(&topic) {
-            copies.is_first(author, time, body);
+            copies.is_first(topic, author, time, body);
         }
         let epoch = Epoch::at(time);
         let begun = topics.into_iter().filter_map(|topic| {

@@ -1,0 +1,235 @@
+//! What can be seen on this machine alone.
+
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use kukuri::contract::{SecretStoreKind, UnixMillis, WallClock};
+use kukuri::{
+    Config, JoinOptions, LocalDht, Node, StoreChoice, TopicEvent, generate_secret, is_running,
+    who_is,
+};
+use tempfile::TempDir;
+use tokio::time::timeout;
+
+use super::super::{Failure, keys, since};
+use super::Check;
+
+/// Less space than this, in bytes, and posts may soon find none: 100,000 of a topic take some 60 MB.
+const LITTLE_SPACE: u64 = 100 * 1024 * 1024;
+/// This program is younger: a clock that says less was never set. The start of 2026.
+const TOO_EARLY: UnixMillis = UnixMillis(1_767_225_600_000);
+/// Longest wait for two nodes on this machine to meet.
+const SELF_TEST: Duration = Duration::from_secs(20);
+/// DHT nodes of the self-test.
+const DHT_NODES: usize = 5;
+
+/// The data directory, and the space there.
+pub fn disk(config: &Config) -> Vec<Check> {
+    let dir = match config.data_dir() {
+        Ok(dir) => dir,
+        Err(error) => return vec![Check::fail("data", error.to_string(), "name one")],
+    };
+    let shown = dir.display();
+    let Some(there) = nearest(&dir) else {
+        return vec![Check::fail(
+            "data",
+            format!("{shown} is nowhere"),
+            "name another one",
+        )];
+    };
+    if let Err(error) = tempfile::tempfile_in(&there) {
+        let hint = "check the permissions of the directory, or name another with --data-dir";
+        return vec![Check::fail(
+            "data",
+            format!("{shown} can't be written: {error}"),
+            hint,
+        )];
+    }
+    let state = match (is_running(&dir), dir.exists()) {
+        (true, _) => "a node runs on it",
+        (false, true) => "no node runs on it",
+        (false, false) => "a first start makes it",
+    };
+    vec![
+        Check::ok("data", format!("{shown} ({state})")),
+        space(&there),
+    ]
+}
+
+/// The directory, or the nearest above it that is there.
+fn nearest(dir: &Path) -> Option<PathBuf> {
+    dir.ancestors().find(|dir| dir.is_dir()).map(Path::to_owned)
+}
+
+#[cfg(unix)]
+fn space(dir: &Path) -> Check {
+    match rustix::fs::statvfs(dir) {
+        Ok(disk) => {
+            let free = disk.f_bavail.saturating_mul(disk.f_frsize);
+            let message = format!("{} MB free", free / 1_000_000);
+            match free < LITTLE_SPACE {
+                true => Check::warn(
+                    "disk",
+                    message,
+                    "free some space, or lower store.retention_days",
+                ),
+                false => Check::ok("disk", message),
+            }
+        }
+        Err(error) => Check::warn(
+            "disk",
+            format!("its space is not known: {error}"),
+            "check it",
+        ),
+    }
+}
+
+#[cfg(not(unix))]
+fn space(_: &Path) -> Check {
+    Check::ok("disk", "its space is not checked on this platform")
+}
+
+/// Where the node's keys are, or would be.
+pub async fn secrets(config: &Config) -> Check {
+    match who_is(config.clone(), keys::prompt()).await {
+        Ok(who) if who.info.store == SecretStoreKind::Plaintext => Check::warn(
+            "keys",
+            format!("in {}", who.store_note),
+            "give a passphrase or a key file, and leave out --insecure-plaintext-store",
+        ),
+        Ok(who) => Check::ok(
+            "keys",
+            format!(
+                "of endpoint {}, in {}",
+                who.info.endpoint.short(),
+                who.store_note
+            ),
+        ),
+        Err(error) => Check::fail("keys", error.to_string(), "do what it says, then try again"),
+    }
+}
+
+/// Whether the clock was ever set. By how much it is off, only members can tell (the verdict
+/// `clock_skewed`).
+pub fn clock() -> Check {
+    let now = WallClock::system().now();
+    let shown = since::format(now);
+    match now < TOO_EARLY {
+        true => Check::fail(
+            "clock",
+            format!("it says {shown}"),
+            "set it, for example with NTP",
+        ),
+        false => Check::ok(
+            "clock",
+            format!("it says {shown}; up to 10 minutes off is fine"),
+        ),
+    }
+}
+
+/// Whether the ports that the config names are free.
+pub fn ports(config: &Config) -> Vec<Check> {
+    let running = config.data_dir().is_ok_and(|dir| is_running(&dir));
+    let udp = |address: SocketAddr| UdpSocket::bind(address).map(drop);
+    let tcp = |address: SocketAddr| TcpListener::bind(address).map(drop);
+    let mut tried = vec![
+        ("gossip.bind", config.gossip.bind, udp(config.gossip.bind)),
+        (
+            "hello_bind",
+            config.discovery.hello_bind.into(),
+            udp(config.discovery.hello_bind.into()),
+        ),
+        (
+            "dht_bind",
+            config.discovery.dht_bind.into(),
+            udp(config.discovery.dht_bind.into()),
+        ),
+    ];
+    if let Some(http) = config.node.http {
+        tried.push(("node.http", http, tcp(http)));
+    }
+    let mut free = Vec::new();
+    let mut checks = Vec::new();
+    for (field, address, bound) in tried {
+        match bound {
+            Ok(()) => free.push(format!("{field} {address}")),
+            Err(error) if running && error.kind() == std::io::ErrorKind::AddrInUse => {
+                free.push(format!("{field} {address} (in use, and a node runs here)"));
+            }
+            Err(error) => checks.push(Check::fail(
+                "ports",
+                format!("{field} {address} can't be bound: {error}"),
+                "end the program that has it, or choose another port (0: any)",
+            )),
+        }
+    }
+    if !free.is_empty() {
+        checks.insert(0, Check::ok("ports", free.join(", ")));
+    }
+    checks
+}
+
+/// Two nodes and a DHT on loopback: all of kukuri but the network.
+pub async fn self_test() -> Check {
+    let tested = timeout(SELF_TEST, meet()).await;
+    let failed = |error: &dyn std::fmt::Display| {
+        let hint = "two nodes on this machine do not meet; is the loopback interface up, and UDP on it \
+                    allowed? Else report a bug, with --log kukuri=debug";
+        Check::fail("self-test", error.to_string(), hint)
+    };
+    match tested {
+        Ok(Ok(after)) => Check::ok(
+            "self-test",
+            format!(
+                "two nodes on this machine met after {} ms",
+                after.as_millis()
+            ),
+        ),
+        Ok(Err(error)) => failed(&error),
+        Err(_) => failed(&format!(
+            "two nodes on this machine did not meet within {SELF_TEST:?}"
+        )),
+    }
+}
+
+async fn meet() -> Result<Duration, Failure> {
+    let dht = tokio::task::spawn_blocking(|| LocalDht::start(DHT_NODES, 0)).await??;
+    let (one_dir, other_dir) = (TempDir::new()?, TempDir::new()?);
+    let (one, other) =
+        tokio::try_join!(start(one_dir.path(), &dht), start(other_dir.path(), &dht),)?;
+    let secret = generate_secret()?;
+    let join = async |node: &Node| {
+        let options = JoinOptions {
+            secret: Some(secret.clone()),
+            ..JoinOptions::default()
+        };
+        node.join("doctor".parse()?, options)
+            .await
+            .map_err(Failure::from)
+    };
+    let (first, second) = tokio::try_join!(join(&one), join(&other))?;
+    let mut events = second.events();
+    first.post("are you there?").await?;
+    let mut met = None;
+    while let Some(event) = events.next().await {
+        match event {
+            TopicEvent::Joined { after, .. } => met = Some(after),
+            TopicEvent::Post(_) if met.is_some() => break,
+            _ => {}
+        }
+    }
+    tokio::join!(one.shutdown(), other.shutdown());
+    met.ok_or_else(|| "a node ended early".into())
+}
+
+async fn start(dir: &Path, dht: &LocalDht) -> Result<Node, Failure> {
+    let mut config = Config::default();
+    config.identity.store = StoreChoice::Memory;
+    let node = Node::builder()
+        .config(config)
+        .data_dir(dir)
+        .bind_ip(Ipv4Addr::LOCALHOST)
+        .dht_bootstrap([dht.bootstrap().to_string()]);
+    Ok(node.spawn().await?)
+}
