@@ -354,6 +354,13 @@ pub enum DiscoveryEvent {
         /// Who, and where to dial.
         peer: EndpointAddr,
     },
+    /// Two parts of a swarm have become one again, as far as this node sees.
+    PartsJoined {
+        /// The topic.
+        topic: TopicId,
+        /// Since the other part was seen first.
+        after: Duration,
+    },
     /// How this node and the DHT get along has changed.
     DhtHealthChanged(DhtHealth),
     /// What is known of the hello port's reachability has changed.

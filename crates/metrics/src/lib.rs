@@ -9,6 +9,7 @@ pub mod core;
 mod actor;
 mod config;
 mod error;
+mod process;
 mod prometheus;
 
 pub use actor::{Deps, PrometheusMetrics, Running};

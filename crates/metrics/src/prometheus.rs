@@ -1,5 +1,7 @@
 //! The series as Prometheus text: the only file that names `metrics` and its exporter.
 
+use std::fmt::Write;
+
 use metrics::{Key, KeyName, Level, Metadata, Recorder};
 use metrics_exporter_prometheus::{
     Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder,
@@ -7,6 +9,7 @@ use metrics_exporter_prometheus::{
 
 use crate::core::record::{Change, Labels};
 use crate::core::series::{ALL, Kind, Label, Series};
+use crate::process;
 
 static METADATA: Metadata<'static> =
     Metadata::new(module_path!(), Level::INFO, Some(module_path!()));
@@ -53,7 +56,13 @@ impl Registry {
                 let zeros = zeros.map(|labels| Change::Set(series.name, labels, 0.0));
                 zeros.for_each(|zero| self.apply(zero));
             }
-            Kind::Histogram(_) => self.recorder.describe_histogram(name, None, help),
+            Kind::Histogram(_) => {
+                self.recorder.describe_histogram(name, None, help);
+                for labels in combinations(series.labels) {
+                    let key = key(series.name, labels);
+                    let _empty = self.recorder.register_histogram(&key, &METADATA);
+                }
+            }
         }
     }
 
@@ -85,7 +94,25 @@ impl Registry {
 
     /// All series as text (Prometheus exposition format 0.0.4).
     pub fn render(&self) -> String {
-        self.handle.render()
+        let mut text = self.handle.render();
+        for (
+            Series {
+                name, kind, help, ..
+            },
+            value,
+        ) in process::now()
+        {
+            let kind = match kind {
+                Kind::Counter => "counter",
+                _ => "gauge",
+            };
+            // Writing to a `String` can't fail.
+            _ = writeln!(
+                text,
+                "# HELP {name} {help}\n# TYPE {name} {kind}\n{name} {value}\n"
+            );
+        }
+        text
     }
 }
 

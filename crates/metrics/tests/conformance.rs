@@ -9,7 +9,7 @@ use kukuri_contract::{
     DiscoveryEvent, Factory, HelloDrop, NodeEvent, Outlet, Render, SecretStoreKind, Source,
     StoreError, StoreEvent,
 };
-use kukuri_metrics::core::series::{ALL, Kind};
+use kukuri_metrics::core::series::{ALL, PROCESS};
 use kukuri_metrics::{Config, Deps, PrometheusMetrics, Running};
 
 async fn spawn() -> Running {
@@ -52,10 +52,38 @@ async fn known_series_start_at_zero_and_every_series_is_described() {
     );
     let restarts = "kukuri_node_restarts_total{service=\"store\",reason=\"panic\"} 0\n";
     assert!(text.contains(restarts), "{text}");
-    for series in ALL.iter().filter(|s| !matches!(s.kind, Kind::Histogram(_))) {
+    for series in ALL.iter().chain(PROCESS) {
         let help = format!("# HELP {} {}\n", series.name, series.help);
         assert!(text.contains(&help), "{help}{text}");
     }
+}
+
+/// A rate over a histogram is right from its first observation on.
+#[actix::test]
+async fn histograms_start_at_zero() {
+    let text = spawn().await.port.render(Render).await.unwrap();
+    for line in [
+        "kukuri_gossip_heal_seconds_count 0",
+        "kukuri_discovery_first_neighbor_seconds_bucket{source=\"lan\",le=\"+Inf\"} 0",
+    ] {
+        assert!(text.lines().any(|l| l == line), "{line}\n{text}");
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[actix::test]
+async fn the_process_is_measured() {
+    let text = spawn().await.port.render(Render).await.unwrap();
+    let value = |name: &str| -> f64 {
+        let line = text.lines().find(|line| line.starts_with(name)).unwrap();
+        line.rsplit(' ').next().unwrap().parse().unwrap()
+    };
+    assert!(value("process_resident_memory_bytes") > 1e6);
+    assert!(value("process_open_fds") >= 3.0);
+    assert!(value("process_threads") >= 1.0);
+    // After this was written, and not in the far future.
+    assert!((1.7e9..1e11).contains(&value("process_start_time_seconds")));
+    assert!(value("process_cpu_seconds_total") >= 0.0);
 }
 
 #[actix::test]

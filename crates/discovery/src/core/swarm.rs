@@ -14,6 +14,8 @@ use super::root::{Part, Roots};
 const HEAL_PAUSE: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(60));
 /// Shortest time between two tellings of the size.
 const TELL_PAUSE: Duration = Duration::from_secs(5);
+/// A member of another part that has not been met again for so long tells nothing about healing.
+const APART_FOR: Duration = Duration::from_secs(30 * 60);
 /// Members that the usual pauses between hellos to a lost root are made for.
 const USUAL_MEMBERS: u64 = 50;
 
@@ -29,8 +31,17 @@ pub struct Swarm {
     my_rank: u64,
     next_beacon: Option<Duration>,
     heal: Pace,
+    apart: Option<Apart>,
     told: (Option<EndpointId>, u64),
     told_at: Duration,
+}
+
+/// The first member of another part that was seen, until it is met in this one.
+#[derive(Debug)]
+struct Apart {
+    who: EndpointId,
+    since: Duration,
+    joined: Option<Duration>,
 }
 
 /// When the next member of another part may be told, and how often that was in vain.
@@ -51,6 +62,7 @@ impl Swarm {
             my_rank,
             next_beacon: None,
             heal: Pace::default(),
+            apart: None,
             told: (None, 1),
             told_at: now,
         }
@@ -59,6 +71,7 @@ impl Swarm {
     /// These are the neighbors now.
     pub fn set_neighbors(&mut self, neighbors: &[EndpointId], now: Duration) {
         self.remembered.set_neighbors(neighbors, now);
+        neighbors.iter().for_each(|who| self.met(*who, now));
         let joined = !neighbors.is_empty();
         self.roots.joined(joined, now);
         match (joined, self.next_beacon) {
@@ -96,17 +109,40 @@ impl Swarm {
     /// A member has told its mark: what part it is in, and whether it is to be dialed.
     pub fn compare(&mut self, who: EndpointId, mark: [u8; 16], now: Duration) -> bool {
         let lost = self.remembered.is_lost(who);
-        match self.roots.compare(mark, now) {
+        let apart = match self.roots.compare(mark, now) {
             Part::Same => {
                 self.remembered.found(who);
                 self.heal.times = 0;
+                self.met(who, now);
                 false
             }
-            Part::Other => self.heal.take(now),
+            Part::Other => true,
             // It has lost everybody, or this node has.
-            Part::Unmarked => lost && self.heal.take(now),
-            Part::Unknown => lost && self.roots.is_alone() && self.heal.take(now),
+            Part::Unmarked => lost,
+            Part::Unknown => lost && self.roots.is_alone(),
+        };
+        if apart {
+            self.apart.get_or_insert(Apart {
+                who,
+                since: now,
+                joined: None,
+            });
         }
+        apart && self.heal.take(now)
+    }
+
+    /// A member is a neighbor, or in the same part.
+    fn met(&mut self, who: EndpointId, now: Duration) {
+        if let Some(apart) = self.apart.as_mut().filter(|apart| apart.who == who) {
+            apart.joined = Some(now.saturating_sub(apart.since));
+        }
+    }
+
+    /// How long it took until the first member of another part that was seen was met in this one;
+    /// told once.
+    pub fn take_joined(&mut self, now: Duration) -> Option<Duration> {
+        let over = |apart: &mut Apart| apart.joined.is_some() || apart.since + APART_FOR <= now;
+        self.apart.take_if(over)?.joined
     }
 
     /// The record of a member, this old, was handed on by another: whether the member is to be dialed.
@@ -206,6 +242,29 @@ mod tests {
         assert!(!here.compare(peer(2).id, NO_MARK, 8 * S), "the swarm forms");
         assert!(here.compare(peer(2).id, NO_MARK, 20 * S));
         assert!(!here.compare(peer(6).id, NO_MARK, 100 * S));
+    }
+
+    #[test]
+    fn it_is_told_once_how_long_it_took_until_two_parts_were_one() {
+        let (mut here, there) = (swarm(3, S), swarm(4, S));
+        assert!(here.compare(peer(9).id, there.roots.mark(), 16 * S));
+        assert!(here.compare(peer(8).id, there.roots.mark(), 18 * S));
+        assert_eq!(here.take_joined(18 * S), None);
+        // The first that was seen counts.
+        assert!(!here.compare(peer(8).id, here.roots.mark(), 20 * S));
+        assert_eq!(here.take_joined(20 * S), None);
+        assert!(!here.compare(peer(9).id, here.roots.mark(), 21 * S));
+        assert_eq!(here.take_joined(22 * S), Some(5 * S));
+        assert_eq!(here.take_joined(23 * S), None);
+        // A neighbor is in the same part too.
+        assert!(here.compare(peer(9).id, there.roots.mark(), 40 * S));
+        here.set_neighbors(&[peer(2).id, peer(9).id], 41 * S);
+        assert_eq!(here.take_joined(41 * S), Some(S));
+        // One that has gone for good tells nothing.
+        assert!(here.compare(peer(7).id, there.roots.mark(), 60 * S));
+        assert_eq!(here.take_joined(60 * S + APART_FOR), None);
+        here.set_neighbors(&[peer(7).id], 61 * S + APART_FOR);
+        assert_eq!(here.take_joined(61 * S + APART_FOR), None);
     }
 
     #[test]

@@ -115,7 +115,7 @@ impl Recorder {
                 self.topics.remove(topic);
                 self.swarms.remove(topic);
                 let mut changes = self.say_topics();
-                changes.push(self.say_members());
+                changes.extend(self.say_swarm());
                 changes.push(self.set_neighbors(*topic, 0));
                 changes
             }

@@ -49,6 +49,10 @@ pub struct Label {
 const CONTACT: &[f64] = &[
     0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0, 1.2, 2.0, 5.0, 10.0, 30.0, 60.0, 300.0,
 ];
+/// From a dial to a member of the other part, to the longest that one is asked for.
+const HEALING: &[f64] = &[
+    0.1, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0,
+];
 /// From a write to memory to a disk that is in trouble.
 const DISK: &[f64] = &[
     0.0001, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0,
@@ -153,7 +157,7 @@ const SECRET_STORE: Label = Label {
 pub const NODE: &str = "node";
 
 macro_rules! all_series {
-    ($($id:ident = $name:literal, $kind:expr, $labels:expr, $help:literal;)+) => {
+    ($(#[$doc:meta])* $all:ident: $($id:ident = $name:literal, $kind:expr, $labels:expr, $help:literal;)+) => {
         $(
             #[doc = $help]
             pub const $id: Series = Series {
@@ -163,14 +167,16 @@ macro_rules! all_series {
                 labels: $labels,
             };
         )+
-        /// Every series.
-        pub const ALL: &[Series] = &[$($id),+];
+        $(#[$doc])*
+        pub const $all: &[Series] = &[$($id),+];
     };
 }
 
 use Kind::{Counter, Gauge, Histogram};
 
 all_series! {
+    /// Every series that events change.
+    ALL:
     FIRST_NEIGHBOR = "kukuri_discovery_first_neighbor_seconds", Histogram(CONTACT), &[SOURCE],
         "From the join, or from the loss of the last neighbor, to the first neighbor.";
     JOINS = "kukuri_discovery_joins_total", Counter, &[RESULT_OF_JOIN],
@@ -225,6 +231,11 @@ all_series! {
         "Beacons that were not used.";
     PARTS_FOUND = "kukuri_swarm_parts_found_total", Counter, &[],
         "Members of another part of a swarm that were found, to be dialed.";
+    HEAL = "kukuri_gossip_heal_seconds", Histogram(HEALING), &[],
+        "From the first sight of another part of a swarm until the two are one again.";
+    ROOT_MARK = "kukuri_swarm_root_mark", Gauge, &[],
+        "A number for the root of the largest swarm that this node is in: each part of a split swarm has \
+         another one. 0: none is known.";
     ROUTING_TABLE = "kukuri_dht_routing_table_nodes", Gauge, &[],
         "DHT nodes in the routing table.";
     DHT_SERVING = "kukuri_dht_serving", Gauge, &[],
@@ -307,6 +318,24 @@ all_series! {
         "Events of a service that the metrics were too slow for: the other series lack them.";
 }
 
+all_series! {
+    /// Every series about the process, under the names that Prometheus gives them everywhere. Their
+    /// values are those of the moment, as far as the operating system tells them.
+    PROCESS:
+    CPU = "process_cpu_seconds_total", Counter, &[],
+        "Time of processors that the process has used, in seconds.";
+    MEMORY = "process_resident_memory_bytes", Gauge, &[],
+        "Memory of the process that is in RAM.";
+    OPEN_FDS = "process_open_fds", Gauge, &[],
+        "Files and sockets that the process has open.";
+    MAX_FDS = "process_max_fds", Gauge, &[],
+        "Files and sockets that the process may have open; 0: any number.";
+    THREADS = "process_threads", Gauge, &[],
+        "Threads of the process.";
+    START_TIME = "process_start_time_seconds", Gauge, &[],
+        "When the process was started, in seconds since 1970.";
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
@@ -316,10 +345,11 @@ mod tests {
     #[test]
     fn names_follow_the_rules() {
         let mut names = BTreeSet::new();
-        for series in ALL {
+        let of = |prefix, all: &'static [Series]| all.iter().map(move |series| (prefix, series));
+        for (prefix, series) in of("kukuri_", ALL).chain(of("process_", PROCESS)) {
             let name = series.name;
             assert!(names.insert(name), "{name} twice");
-            assert!(name.starts_with("kukuri_"), "{name}");
+            assert!(name.starts_with(prefix), "{name}");
             let total = name.ends_with("_total");
             assert_eq!(total, series.kind == Counter, "{name}");
             if let Histogram(buckets) = series.kind {

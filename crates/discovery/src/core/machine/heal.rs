@@ -254,8 +254,14 @@ impl Core {
     }
 
     fn tell_swarm(&mut self, id: TopicId, now: Now) {
-        let topic = self.topics.get_mut(&id);
-        if let Some((root, members)) = topic.and_then(|topic| topic.swarm.news(now.mono)) {
+        let Some(topic) = self.topics.get_mut(&id) else {
+            return;
+        };
+        if let Some(after) = topic.swarm.take_joined(now.mono) {
+            let event = DiscoveryEvent::PartsJoined { topic: id, after };
+            self.out.push(Effect::Emit(event));
+        }
+        if let Some((root, members)) = topic.swarm.news(now.mono) {
             let event = DiscoveryEvent::SwarmChanged {
                 topic: id,
                 root,

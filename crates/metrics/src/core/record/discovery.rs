@@ -66,6 +66,7 @@ impl Recorder {
                 vec![count(&series::BEACON_DROPS, reason.as_str(), 1)]
             }
             DiscoveryEvent::PartFound { .. } => vec![count(&series::PARTS_FOUND, "", 1)],
+            DiscoveryEvent::PartsJoined { after, .. } => vec![observe(&series::HEAL, *after)],
             DiscoveryEvent::SwarmChanged {
                 topic,
                 root,
@@ -100,15 +101,63 @@ impl Recorder {
     ) -> Vec<Change> {
         let before = self.swarms.insert(topic, (root, members));
         let before = before.and_then(|(root, _)| root);
-        let mut changes = vec![self.say_members()];
+        let mut changes = self.say_swarm();
         if before.is_some() && root.is_some() && before != root {
             changes.push(count(&series::ROOT_CHANGES, "", 1));
         }
         changes
     }
 
-    pub(super) fn say_members(&self) -> Change {
-        let largest = self.swarms.values().map(|(_, members)| *members).max();
-        set(&series::MEMBERS, "", largest.unwrap_or(0) as f64)
+    /// What is known of the largest swarm.
+    pub(super) fn say_swarm(&self) -> Vec<Change> {
+        let largest = self.swarms.values().max_by_key(|(_, members)| *members);
+        let (root, members) = largest.copied().unwrap_or_default();
+        vec![
+            set(&series::MEMBERS, "", members as f64),
+            set(&series::ROOT_MARK, "", root.map_or(0.0, mark)),
+        ]
+    }
+}
+
+/// A number for an endpoint that does not tell which it is: its hash (FNV-1a), cut to what a float
+/// holds exactly, and never 0.
+fn mark(root: EndpointId) -> f64 {
+    let (basis, prime) = (0xcbf2_9ce4_8422_2325_u64, 0x0100_0000_01b3);
+    let bytes = root.as_bytes().iter();
+    let hash = bytes.fold(basis, |hash, byte| {
+        (hash ^ u64::from(*byte)).wrapping_mul(prime)
+    });
+    ((hash >> 16) | 1) as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_parts_of_a_swarm_have_different_marks_and_all_of_one_part_the_same() {
+        let topic = TopicId::from_bytes([1; 32]);
+        let endpoint = |n| EndpointId::from_bytes([n; 32]);
+        let says = |recorder: &mut Recorder, topic, root, members| {
+            let event = DiscoveryEvent::SwarmChanged {
+                topic,
+                root,
+                members,
+            };
+            let changes = recorder.discovery(&event);
+            let of = |change: &Change| match change {
+                Change::Set(name, _, to) if *name == series::ROOT_MARK.name => Some(*to),
+                _ => None,
+            };
+            changes.iter().find_map(of)
+        };
+        let (mut a, mut b) = (Recorder::default(), Recorder::default());
+        let one = says(&mut a, topic, Some(endpoint(1)), 9);
+        assert_eq!(one, says(&mut b, topic, Some(endpoint(1)), 8));
+        assert_ne!(one, says(&mut b, topic, Some(endpoint(2)), 8));
+        // A smaller swarm that this node is in too has no say.
+        let other = TopicId::from_bytes([2; 32]);
+        assert_eq!(one, says(&mut a, other, Some(endpoint(3)), 2));
+        assert_eq!(Some(0.0), says(&mut a, topic, None, 9));
     }
 }
