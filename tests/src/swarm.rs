@@ -15,6 +15,13 @@ const DEADLINE: Duration = Duration::from_secs(180);
 /// How often all events are read.
 const READ_EVERY: Duration = Duration::from_millis(20);
 
+impl Member {
+    /// Where it serves its metrics.
+    pub fn metrics(&self) -> &str {
+        &self.metrics
+    }
+}
+
 /// Nodes in one topic.
 pub struct Swarm {
     members: Vec<Member>,

@@ -1,0 +1,212 @@
+//! A real Prometheus on loopback, with the rules of `grafana/`.
+
+use std::fs::{self, File};
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::{DEADLINE, dashboards};
+
+/// With this variable, what a test needs must be there: it fails where it would be skipped.
+pub const NO_SKIP: &str = "KUKURI_TEST_NO_SKIP";
+/// How often the nodes are scraped and the rules evaluated.
+pub const SCRAPE: Duration = Duration::from_secs(1);
+/// Between two looks at a condition.
+const LOOK_EVERY: Duration = Duration::from_millis(200);
+
+/// Whether a program of Debian's package `prometheus` is there; says so where it is not.
+///
+/// # Panics
+/// When it is not there, and [`NO_SKIP`] is set.
+pub fn has(program: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    if std::env::split_paths(&path).any(|dir| dir.join(program).is_file()) {
+        return true;
+    }
+    let must = std::env::var_os(NO_SKIP).is_some();
+    assert!(
+        !must,
+        "{program} is missing: install the package prometheus"
+    );
+    println!("SKIPPED: needs {program} of the package prometheus");
+    false
+}
+
+/// A running Prometheus. Killed when dropped.
+pub struct Prometheus {
+    child: Child,
+    address: String,
+    targets: Vec<String>,
+    dir: TempDir,
+}
+
+impl Prometheus {
+    /// Starts one that knows no node yet.
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub fn start() -> Self {
+        let dir = TempDir::with_prefix("kukuri-test-").expect("a temporary directory");
+        fs::write(dir.path().join("targets.json"), "[]").expect("a file of this test");
+        let rules = dashboards::folder().join("rules");
+        let rules = rules.canonicalize().expect("the rules are there");
+        let config = json!({
+            "global": {"scrape_interval": "1s", "scrape_timeout": "1s", "evaluation_interval": "1s"},
+            "rule_files": [rules.join("recording.yaml"), rules.join("alerts.yaml")],
+            "scrape_configs": [{
+                "job_name": "kukuri",
+                "file_sd_configs": [{"files": ["targets.json"], "refresh_interval": "1s"}],
+            }],
+        });
+        // JSON is YAML.
+        let file = dir.path().join("prometheus.yaml");
+        fs::write(&file, config.to_string()).expect("a file of this test");
+        let free = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
+        let address = free.expect("a free port").to_string();
+        let log = File::create(dir.path().join("log")).expect("a file of this test");
+        let child = Command::new("prometheus")
+            .arg(format!("--config.file={}", file.display()))
+            .arg(format!(
+                "--storage.tsdb.path={}",
+                dir.path().join("data").display()
+            ))
+            .arg(format!("--web.listen-address={address}"))
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(log)
+            .spawn()
+            .expect("prometheus starts");
+        let mut started = Self {
+            child,
+            address,
+            targets: Vec::new(),
+            dir,
+        };
+        let deadline = Instant::now() + DEADLINE;
+        while !started.is_ready() {
+            let ended = started.child.try_wait().expect("a child can be asked");
+            let waits = ended.is_none() && Instant::now() < deadline;
+            assert!(waits, "prometheus does not start: {}", started.log());
+            thread::sleep(LOOK_EVERY);
+        }
+        started
+    }
+
+    fn is_ready(&self) -> bool {
+        let answer = self.request("GET", "/-/ready", "");
+        answer.is_ok_and(|(status, _)| status == 200)
+    }
+
+    /// Scrapes one more node, which serves its metrics there.
+    ///
+    /// # Panics
+    /// When Prometheus can't be told.
+    pub fn add(&mut self, target: &str) {
+        self.targets.push(target.to_owned());
+        let list = json!([{"targets": self.targets}]).to_string();
+        // At once, so that no half of it is read.
+        let (new, file) = (self.dir.path().join("new"), "targets.json");
+        fs::write(&new, list).expect("a file of this test");
+        fs::rename(new, self.dir.path().join(file)).expect("a file of this test");
+    }
+
+    /// What a query says of this moment: one entry for each series, with its labels and value. Values
+    /// that are no number are left out: a panel shows nothing for them.
+    ///
+    /// # Panics
+    /// When the query is wrong.
+    pub fn query(&self, query: &str) -> Vec<(Value, f64)> {
+        let answer = self.api(
+            "POST",
+            "/api/v1/query",
+            &format!("query={}", encoded(query)),
+        );
+        let data = &answer["data"];
+        let entries = match data["resultType"].as_str() {
+            Some("vector") => data["result"].as_array().cloned().unwrap_or_default(),
+            _ => panic!("{query}: {answer}"),
+        };
+        let number = |entry: &Value| {
+            let value = entry["value"][1].as_str()?.parse().ok();
+            Some((entry["metric"].clone(), value?)).filter(|(_, value): &(_, f64)| !value.is_nan())
+        };
+        entries.iter().filter_map(number).collect()
+    }
+
+    /// Waits until a query has an answer.
+    ///
+    /// # Panics
+    /// When it has none in time.
+    pub fn wait_for(&self, query: &str) -> Vec<(Value, f64)> {
+        let deadline = Instant::now() + DEADLINE;
+        loop {
+            let answer = self.query(query);
+            if !answer.is_empty() {
+                return answer;
+            }
+            assert!(Instant::now() < deadline, "no answer in time: {query}");
+            thread::sleep(LOOK_EVERY);
+        }
+    }
+
+    /// All rules, as Prometheus has read them.
+    ///
+    /// # Panics
+    /// When it does not say.
+    pub fn rules(&self) -> Vec<Value> {
+        let answer = self.api("GET", "/api/v1/rules", "");
+        let groups = answer["data"]["groups"].as_array().expect("groups").clone();
+        let rules = groups.iter().filter_map(|group| group["rules"].as_array());
+        rules.flatten().cloned().collect()
+    }
+
+    fn api(&self, method: &str, path: &str, form: &str) -> Value {
+        let answer = self.request(method, path, form);
+        let (_, body) = answer.unwrap_or_else(|error| panic!("{error}: {}", self.log()));
+        let answer: Value = serde_json::from_str(&body).expect("Prometheus answers in JSON");
+        assert_eq!(answer["status"], "success", "{form}: {answer}");
+        answer
+    }
+
+    fn request(&self, method: &str, path: &str, form: &str) -> std::io::Result<(u16, String)> {
+        let mut stream = TcpStream::connect(&self.address)?;
+        let length = form.len();
+        // HTTP/1.0: the body ends with the connection, in one piece.
+        write!(
+            stream,
+            "{method} {path} HTTP/1.0\r\nContent-Type: application/x-www-form-urlencoded\r\n\
+             Content-Length: {length}\r\n\r\n{form}"
+        )?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer)?;
+        let status = answer.split(' ').nth(1).and_then(|text| text.parse().ok());
+        let body = answer.split_once("\r\n\r\n").map_or("", |(_, body)| body);
+        Ok((status.unwrap_or(0), body.to_owned()))
+    }
+
+    fn log(&self) -> String {
+        fs::read_to_string(self.dir.path().join("log")).unwrap_or_default()
+    }
+}
+
+impl Drop for Prometheus {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ended = self.child.kill();
+        let _ended = self.child.wait();
+    }
+}
+
+/// Text as the value of a form.
+fn encoded(text: &str) -> String {
+    let byte = |byte: u8| match byte {
+        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' => char::from(byte).to_string(),
+        _ => format!("%{byte:02X}"),
+    };
+    text.bytes().map(byte).collect()
+}

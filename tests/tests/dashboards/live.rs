@@ -1,0 +1,196 @@
+//! What is on the dashboards when nodes run, and what the alerts see.
+
+use std::time::{Duration, Instant};
+
+use kukuri_conformance::in_namespace;
+use kukuri_tests::dashboards::{Target, all};
+use kukuri_tests::network::{self, SPLITTABLE, Side};
+use kukuri_tests::prometheus::{Prometheus, has};
+use kukuri_tests::swarm::Swarm;
+use kukuri_tests::{DEADLINE, Dht, Process};
+use tempfile::TempDir;
+
+use crate::promql::selectors;
+
+/// What Grafana puts for `$__rate_interval` where a panel shows some hours: longer than this test.
+const RATE_INTERVAL: &str = "5m";
+/// Nodes besides the first.
+const OTHERS: usize = 5;
+/// Panels that a healthy swarm has nothing for: nobody heals, and where every hello port is open nobody
+/// writes the board. `a_split_is_seen` looks at the first.
+const EMPTY: [(&str, &str); 2] = [
+    ("gossip", "Time to heal"),
+    ("discovery", "Time to write the board"),
+];
+
+/// A query of a panel.
+struct Query {
+    dashboard: String,
+    panel: String,
+    target: Target,
+}
+
+impl Query {
+    fn has_data(&self, prometheus: &Prometheus) -> bool {
+        !prometheus
+            .query(&self.target.filled(RATE_INTERVAL))
+            .is_empty()
+    }
+
+    fn is_rightly_empty(&self) -> bool {
+        EMPTY.contains(&(&self.dashboard[..], &self.panel[..]))
+    }
+}
+
+fn queries() -> Vec<Query> {
+    let mut queries = Vec::new();
+    for (dashboard, content) in all() {
+        for panel in content.panels {
+            queries.extend(panel.targets.into_iter().map(|target| Query {
+                dashboard: dashboard.clone(),
+                panel: panel.title.clone(),
+                target,
+            }));
+        }
+    }
+    queries
+}
+
+/// Starts a node, which Prometheus scrapes.
+fn node(dht: &Dht, dir: &TempDir, n: usize, prometheus: &mut Prometheus) -> Process {
+    let data = dir.path().join(n.to_string());
+    let mut node = dht.join("tea", &data, &["--metrics", "127.0.0.1:0"]);
+    let started = node.next("started");
+    prometheus.add(started["metrics"].as_str().unwrap());
+    node
+}
+
+#[test]
+fn each_panel_shows_data_and_no_alert_fires() {
+    if !has("prometheus") {
+        return;
+    }
+    let dht = Dht::start(10);
+    let mut prometheus = Prometheus::start();
+    let dir = TempDir::with_prefix("kukuri-test-").unwrap();
+    // The first is scraped before it has found anybody, so that the rates see what happens at a start.
+    let mut nodes = vec![node(&dht, &dir, 0, &mut prometheus)];
+    prometheus.wait_for("kukuri_discovery_board_read_seconds_count > 0");
+    for n in 1..=OTHERS {
+        nodes.push(node(&dht, &dir, n, &mut prometheus));
+        nodes[0].say(&format!("welcome, {n}"));
+    }
+    nodes.iter_mut().for_each(|node| _ = node.next("joined"));
+    prometheus.wait_for(&format!(
+        "count(kukuri_gossip_neighbors > 0) == {}",
+        OTHERS + 1
+    ));
+
+    let mut missing = queries();
+    let count = missing.len();
+    let rightly: Vec<_> = missing
+        .extract_if(.., |query| query.is_rightly_empty())
+        .collect();
+    let deadline = Instant::now() + DEADLINE;
+    while !missing.is_empty() && Instant::now() < deadline {
+        // People talk, and read.
+        for node in &mut nodes {
+            node.say("more");
+            node.seen();
+        }
+        std::thread::sleep(Duration::from_millis(500));
+        missing.retain(|query| !query.has_data(&prometheus));
+    }
+    let empty = missing.iter();
+    let empty = empty.map(|q| format!("{}: {}: {}", q.dashboard, q.panel, q.target.expr));
+    assert!(
+        missing.is_empty(),
+        "empty:\n{}",
+        empty.collect::<Vec<_>>().join("\n")
+    );
+    println!("{count} queries, {} of them rightly empty", rightly.len());
+    assert!(rightly.len() >= EMPTY.len());
+
+    // What the rules and those queries ask for is there, whatever they make of it.
+    let rules = prometheus.rules();
+    let of_rules = rules
+        .iter()
+        .map(|rule| rule["query"].as_str().unwrap().to_owned());
+    let of_panels = rightly
+        .iter()
+        .map(|query| query.target.filled(RATE_INTERVAL));
+    for query in of_rules.chain(of_panels) {
+        for selector in selectors(&query) {
+            let found = prometheus.query(&selector.alone());
+            assert!(
+                !found.is_empty(),
+                "{}: nothing, in {query}",
+                selector.alone()
+            );
+        }
+    }
+    assert!(rules.iter().all(|rule| rule["health"] == "ok"), "{rules:?}");
+    let firing = prometheus.query("ALERTS{alertstate=\"firing\"}");
+    assert!(firing.is_empty(), "{firing:?}");
+}
+
+/// What an alert looks for, as Prometheus has read it.
+fn alert(prometheus: &Prometheus, name: &str) -> String {
+    let rules = prometheus.rules();
+    let rule = rules.iter().find(|rule| rule["name"] == name);
+    rule.unwrap()["query"].as_str().unwrap().to_owned()
+}
+
+/// A split, deaths and the loss of the DHT show in what the alerts look for, and healing on its panel.
+#[test]
+fn a_split_is_seen() {
+    let test = "live::a_split_is_seen";
+    if !has("prometheus") || !in_namespace(test, SPLITTABLE) {
+        return;
+    }
+    let dht = Dht::start(10);
+    let mut swarm = Swarm::start(&dht, [(Side::A, 3), (Side::B, 3)], &[]);
+    let mut prometheus = Prometheus::start();
+    swarm
+        .members()
+        .iter()
+        .for_each(|m| prometheus.add(m.metrics()));
+    swarm.wait("one swarm", Swarm::is_whole);
+    swarm.wait("all name one root", |swarm| swarm.root().is_some());
+    let sees = |name: &str| prometheus.wait_for(&alert(&prometheus, name));
+    prometheus.wait_for("job:kukuri_swarm_parts:count == 1");
+    let healed = queries()
+        .into_iter()
+        .filter(|query| query.panel == "Time to heal");
+    let healed: Vec<_> = healed
+        .map(|query| query.target.filled(RATE_INTERVAL))
+        .collect();
+    assert!(
+        healed
+            .iter()
+            .all(|query| prometheus.query(query).is_empty())
+    );
+
+    network::split();
+    swarm.wait("both sides have noticed the split", Swarm::is_in_two);
+    prometheus.wait_for("job:kukuri_swarm_parts:count == 2");
+    sees("KukuriSplitNotHealed");
+    network::join();
+    swarm.wait("healed", Swarm::is_whole);
+    healed
+        .iter()
+        .for_each(|query| _ = prometheus.wait_for(query));
+    prometheus.wait_for("job:kukuri_swarm_parts:count == 1");
+
+    network::take_dht_away();
+    let ids: Vec<_> = swarm.members().iter().map(|m| m.id.clone()).collect();
+    ids[1..].iter().for_each(|id| swarm.kill(id));
+    let down = prometheus.wait_for(&format!(
+        "count({}) == {}",
+        alert(&prometheus, "KukuriTargetDown"),
+        ids.len() - 1
+    ));
+    assert_eq!(down.len(), 1);
+    sees("KukuriNoNeighbors");
+    sees("KukuriDhtUnreachable");
+}
