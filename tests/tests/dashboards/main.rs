@@ -102,3 +102,37 @@ fn each_series_is_looked_at_and_each_that_is_looked_at_is_there() {
     let unused: Vec<_> = described.difference(&looked_at).collect();
     assert!(unused.is_empty(), "nobody looks at {unused:?}");
 }
+
+fn settings(section: &str, value: &Value, out: &mut Vec<String>) {
+    match value {
+        Value::Object(fields) => {
+            let dot = if section.is_empty() { "" } else { "." };
+            let each = fields.iter();
+            each.for_each(|(name, value)| settings(&format!("{section}{dot}{name}"), value, out));
+        }
+        Value::Null => out.push(format!("| `{section}` | - |")),
+        Value::Array(list) if list.is_empty() => out.push(format!("| `{section}` | - |")),
+        Value::String(text) => out.push(format!("| `{section}` | `{text}` |")),
+        other => out.push(format!("| `{section}` | `{other}` |")),
+    }
+}
+
+#[test]
+fn the_table_of_settings_has_each_with_its_default() {
+    let docs = fs::read_to_string(folder().join("../docs/OPERATIONS.md")).unwrap();
+    let (_, table) = docs.split_once("\n## Settings\n").unwrap();
+    let table = table.split("\n## ").next().unwrap();
+    let mut rows = Vec::new();
+    let config = serde_json::to_value(kukuri::Config::default()).unwrap();
+    settings("", &config, &mut rows);
+    let missing = rows
+        .iter()
+        .filter(|row| !table.lines().any(|line| line.starts_with(*row)));
+    assert_eq!(
+        missing.collect::<Vec<_>>(),
+        Vec::<&String>::new(),
+        "not in the table"
+    );
+    let there = table.lines().filter(|line| line.starts_with("| `"));
+    assert_eq!(there.count(), rows.len(), "a setting that is gone");
+}
