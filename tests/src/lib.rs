@@ -3,12 +3,13 @@
 //! [`Process`] runs the binary `kukuri` and lets a test wait for the events that it prints; a
 //! [`Swarm`](swarm::Swarm) is many of them, on both sides of a [`network`] that can be split.
 //! [`decoders`] are all that read bytes from others, to be fuzzed. [`simulation`] runs thousands of
-//! nodes on a virtual clock instead. [`prometheus`] watches nodes as operators do, and [`dashboards`] are
-//! what they look at.
+//! nodes on a virtual clock instead. [`prometheus`] watches nodes as operators do, [`dashboards`] are
+//! what they look at, and a [`picture`] is one of those with what nodes of a test have done.
 
 pub mod dashboards;
 pub mod decoders;
 pub mod network;
+pub mod picture;
 pub mod prometheus;
 pub mod simulation;
 pub mod swarm;

@@ -37,6 +37,15 @@ pub fn has(program: &str) -> bool {
     false
 }
 
+/// A series over time.
+#[derive(Debug, Clone)]
+pub struct Line {
+    /// Its labels.
+    pub labels: Value,
+    /// Times in seconds since 1970, and values; those that are no number are left out.
+    pub points: Vec<(f64, f64)>,
+}
+
 /// A running Prometheus. Killed when dropped.
 pub struct Prometheus {
     child: Child,
@@ -136,6 +145,31 @@ impl Prometheus {
             Some((entry["metric"].clone(), value?)).filter(|(_, value): &(_, f64)| !value.is_nan())
         };
         entries.iter().filter_map(number).collect()
+    }
+
+    /// What a query says of a time, between two moments in seconds since 1970.
+    ///
+    /// # Panics
+    /// When the query is wrong.
+    pub fn range(&self, query: &str, from: f64, to: f64, step: Duration) -> Vec<Line> {
+        let (query, step) = (encoded(query), step.as_secs_f64());
+        let form = format!("query={query}&start={from}&end={to}&step={step}");
+        let answer = self.api("POST", "/api/v1/query_range", &form);
+        let entries = answer["data"]["result"].as_array().into_iter().flatten();
+        let point = |point: &Value| {
+            let value: f64 = point[1].as_str()?.parse().ok()?;
+            value.is_finite().then_some((point[0].as_f64()?, value))
+        };
+        let line = |entry: &Value| Line {
+            labels: entry["metric"].clone(),
+            points: entry["values"]
+                .as_array()
+                .into_iter()
+                .flatten()
+                .filter_map(point)
+                .collect(),
+        };
+        entries.map(line).collect()
     }
 
     /// Waits until a query has an answer.

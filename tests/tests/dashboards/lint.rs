@@ -184,7 +184,7 @@ fn no_targets(dashboard: &Dashboard) -> Vec<Violation> {
 fn rate_interval(dashboard: &Dashboard) -> Vec<Violation> {
     let wrong = series(dashboard).filter(|(_, s)| {
         let is_rate = s.within.iter().any(|f| RATES.contains(&&f[..]));
-        is_rate != !s.range.is_empty() || is_rate && s.range != "$__rate_interval"
+        s.range != if is_rate { "$__rate_interval" } else { "" }
     });
     wrong
         .map(|(p, s)| violation(&p.title, format!("{} over {:?}", s.name, s.range)))
@@ -228,8 +228,8 @@ fn places(dashboard: &Dashboard) -> Vec<Violation> {
     let mut out = Vec::new();
     for panel in &dashboard.panels {
         let at = panel.grid_pos;
-        let cells = (at.x..at.x + at.w).flat_map(|x| (at.y..at.y + at.h).map(move |y| (x, y)));
-        let free = cells.fold(true, |free, cell| taken.insert(cell) && free);
+        let mut cells = (at.x..at.x + at.w).flat_map(|x| (at.y..at.y + at.h).map(move |y| (x, y)));
+        let free = cells.all(|cell| taken.insert(cell));
         if !free || at.x + at.w > 24 || at.w == 0 || at.h == 0 {
             out.push(violation(
                 &panel.title,
