@@ -358,11 +358,10 @@ pub fn binary() -> PathBuf {
     if let Some(binary) = std::env::var_os("KUKURI_BIN") {
         return binary.into();
     }
-    let test = std::env::current_exe().expect("a test knows its own file");
-    let dir = test
-        .parent()
-        .and_then(Path::parent)
-        .expect("target/PROFILE/deps/TEST");
+    let own = std::env::current_exe().expect("a program knows its own file");
+    // A test is target/PROFILE/deps/TEST, a tool target/PROFILE/TOOL.
+    let mut dirs = own.ancestors().skip(1).filter(|dir| !dir.ends_with("deps"));
+    let dir = dirs.next().expect("a program is in a folder");
     let binary = dir.join(format!("kukuri{}", std::env::consts::EXE_SUFFIX));
     assert!(
         binary.exists(),

@@ -172,18 +172,20 @@ impl Prometheus {
         entries.map(line).collect()
     }
 
-    /// Waits until a query has an answer.
+    /// Waits until a query has an answer, and prints how long it took.
     ///
     /// # Panics
     /// When it has none in time.
     pub fn wait_for(&self, query: &str) -> Vec<(Value, f64)> {
-        let deadline = Instant::now() + DEADLINE;
+        let begin = Instant::now();
         loop {
             let answer = self.query(query);
+            let took = begin.elapsed();
             if !answer.is_empty() {
+                println!("after {:.1} s: {query}", took.as_secs_f64());
                 return answer;
             }
-            assert!(Instant::now() < deadline, "no answer in time: {query}");
+            assert!(took < DEADLINE, "no answer in time: {query}");
             thread::sleep(LOOK_EVERY);
         }
     }

@@ -21,10 +21,10 @@ struct Args {
     out: PathBuf,
 }
 
-/// What Grafana puts for `$__rate_interval` where nodes are scraped every five seconds.
+/// What Grafana puts for `$__rate_interval` where nodes are scraped every five seconds; here it is every second.
 const RATE_INTERVAL: &str = "20s";
 /// Between two points of a line.
-const STEP: Duration = Duration::from_secs(2);
+const STEP: Duration = Duration::from_secs(4);
 /// Between two posts.
 const PAUSE: Duration = Duration::from_millis(150);
 /// A node announces its topics, and looks there, every 20 s instead of every 5 min: else hardly anything
@@ -49,8 +49,8 @@ fn main() -> std::io::Result<()> {
     let passed = |part: f64| begin.elapsed().as_secs_f64() > part * args.minutes * 60.0;
     let (mut starts, mut killed, mut said) = (0, None, 0_u64);
     while !passed(1.0) {
-        // One after the other comes, the first is alone for a while.
-        let due = [0.0, 0.08, 0.1, 0.12, 0.14, 0.16, 0.7];
+        // Two find each other, then the others come one after the other.
+        let due = [0.0, 0.0, 0.06, 0.08, 0.1, 0.12, 0.7];
         if due.get(starts).is_some_and(|due| passed(*due)) {
             let mut node = start(starts, 0);
             starts += 1;

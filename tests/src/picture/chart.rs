@@ -51,7 +51,7 @@ pub fn draw(svg: &mut String, area: Area, panel: &Panel, ask: &impl Fn(&Target) 
         x: area.x + 62.0,
         y: area.y + 30.0,
         w: area.w - 74.0,
-        h: area.h - 82.0,
+        h: area.h - 86.0,
     };
     if lines.is_empty() {
         let center = (area.x + area.w / 2.0, area.y + area.h / 2.0);
@@ -109,7 +109,11 @@ pub fn draw(svg: &mut String, area: Area, panel: &Panel, ask: &impl Fn(&Target) 
             "end",
             &value,
         );
-        let anchor = if tick == TICKS { "end" } else { "middle" };
+        let anchor = match tick {
+            0 => "start",
+            TICKS => "end",
+            _ => "middle",
+        };
         let under = (x(time), plot.y + plot.h + 16.0);
         label(svg, under, 11, "#8e8e99", anchor, &text::day_time(time));
     }

@@ -42,7 +42,8 @@ fn short(value: f64) -> String {
     let digits = match value.abs() {
         v if v >= 100.0 => 0,
         v if v >= 10.0 => 1,
-        _ => 2,
+        v if v >= 0.1 || v == 0.0 => 2,
+        _ => 4,
     };
     let text = format!("{value:.digits$}");
     match text.contains('.') {
