@@ -21,7 +21,8 @@ pub struct Config {
     /// Days after which a post is dropped, counted from when it came. 30: a guess at how long
     /// somebody who was away wants to catch up with.
     pub retention_days: u32,
-    /// Posts kept per topic; beyond, those that came first are dropped. 100 000 bounds a topic to
+    /// Posts kept per topic; beyond, those of the authors with the most are dropped, of each the lowest
+    /// numbers first. 100 000 bounds a topic to
     /// some 600 MB on disk, if all posts are as long as they may be.
     pub max_posts_per_topic: usize,
     /// Days after which a peer is forgotten, counted from when it was last seen. 14: who was away

@@ -7,7 +7,8 @@
 //! # Retention
 //!
 //! The store is a cache with stated bounds ([`Config`]): a post is dropped when it came too long
-//! ago, or when its topic has too many; a peer when it was not seen for too long. The retention
+//! ago, or when its topic has too many, and then first those of the authors that have the most, so that
+//! nobody drives out what others have written; a peer when it was not seen for too long. The retention
 //! works at the start, then every hour and after every 1000 new posts, in steps between the
 //! requests. The pages that it frees are used again; the file does not shrink. It trusts the clock:
 //! one that is a month ahead makes every post old.
