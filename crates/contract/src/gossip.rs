@@ -1,9 +1,14 @@
 //! The gossip service: one endpoint, the swarms of its topics, broadcast.
 
+mod reasons;
+
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use bytes::Bytes;
+
+pub use reasons::{AskDrop, DialResult};
 
 use crate::event::Event;
 use crate::ids::{EndpointId, TopicId};
@@ -20,6 +25,8 @@ service! {
         leave: Leave,
         /// Hands over peers to dial. They are dialed as far as the swarm needs them.
         dial: Dial,
+        /// Has nothing to do with these peers, and only these, from now on. Idempotent.
+        set_banned: SetBanned,
         /// Sends to all members of a topic.
         broadcast: Broadcast,
         /// Asks one neighbor something; answers with its answer.
@@ -37,6 +44,7 @@ request! {
     Join => Joined, JoinError;
     Leave => (), Never;
     Dial => (), DialError;
+    SetBanned => (), Never;
     Broadcast => (), BroadcastError;
     Ask => Bytes, AskError;
     Answer => (), AnswerError;
@@ -109,6 +117,14 @@ pub enum DialError {
     /// The topic was not joined.
     #[error("topic {0:?} is not joined; join it first")]
     UnknownTopic(TopicId),
+}
+
+/// Names all peers that are banned: their connections end, in every topic; they are neither dialed nor
+/// let in, and what they ask is not answered. Whoever is not named (any more) is free.
+#[derive(Debug, Clone)]
+pub struct SetBanned {
+    /// Who.
+    pub peers: BTreeSet<EndpointId>,
 }
 
 /// Sends to all members of a topic.
@@ -212,34 +228,6 @@ pub enum AnswerError {
     TooLarge(usize),
 }
 
-/// Why a neighbor's question was not passed on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum AskDrop {
-    /// The topic is not joined here, or the asker is no neighbor in it.
-    NotMember,
-    /// Too many questions of this neighbor, or of all of them, are under way.
-    Busy,
-    /// Larger than a question may be, cut short, or of another version.
-    Malformed,
-    /// It was not answered in time.
-    TimedOut,
-}
-
-impl AskDrop {
-    /// All reasons.
-    pub const ALL: [Self; 4] = [Self::NotMember, Self::Busy, Self::Malformed, Self::TimedOut];
-
-    /// The name in labels and logs.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::NotMember => "not_member",
-            Self::Busy => "busy",
-            Self::Malformed => "malformed",
-            Self::TimedOut => "timed_out",
-        }
-    }
-}
-
 /// Asks where this node's endpoint is bound and can be dialed.
 #[derive(Debug, Clone, Copy)]
 pub struct LocalAddress;
@@ -265,39 +253,6 @@ impl LocalAddresses {
 /// Asks for the transport's own counters.
 #[derive(Debug, Clone, Copy)]
 pub struct Counters;
-
-/// How a dial ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum DialResult {
-    /// Connected.
-    Connected,
-    /// No answer in time.
-    TimedOut,
-    /// The transport gave up: no address, refused, wrong key.
-    Failed,
-    /// One side did not prove to the other that it is a member of the topic.
-    NotMember,
-}
-
-impl DialResult {
-    /// All results.
-    pub const ALL: [Self; 4] = [
-        Self::Connected,
-        Self::TimedOut,
-        Self::Failed,
-        Self::NotMember,
-    ];
-
-    /// The name in labels and logs.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Connected => "connected",
-            Self::TimedOut => "timed_out",
-            Self::Failed => "failed",
-            Self::NotMember => "not_member",
-        }
-    }
-}
 
 /// What happened in a swarm.
 #[derive(Debug, Clone, actix::Message)]
@@ -330,6 +285,9 @@ pub enum GossipEvent {
         payload: Bytes,
         /// The neighbor that handed it on; not the author.
         from: EndpointId,
+        /// The neighbor says that it is the first to send this: it answers for it. Otherwise it may
+        /// only have handed on what it had no time to look at.
+        first_hand: bool,
     },
     /// A neighbor asks something. [`Answer`] it soon, or refuse.
     Asked {
@@ -344,11 +302,15 @@ pub enum GossipEvent {
     },
     /// A neighbor's question was not passed on.
     AskDropped {
+        /// Whose.
+        peer: EndpointId,
         /// Why.
         reason: AskDrop,
     },
     /// A connection was not let into a topic.
     ProofDropped {
+        /// The other side.
+        peer: EndpointId,
         /// Which side this node was.
         side: ProofSide,
         /// Why.

@@ -15,6 +15,7 @@
 //!
 //! Long-term secrets stay inside the identity service: others get keys derived for one epoch.
 
+mod ban;
 mod board;
 mod clock;
 mod discovery;
@@ -34,6 +35,7 @@ mod supervision;
 mod topic;
 mod verdict;
 
+pub use ban::{Ban, Offense};
 pub use board::{BoardResult, PageDrop};
 pub use clock::WallClock;
 pub use discovery::{
@@ -47,7 +49,7 @@ pub use factory::Factory;
 pub use gossip::{
     Answer, AnswerError, Ask, AskDrop, AskError, AskId, Broadcast, BroadcastError, Counters, Dial,
     DialError, DialReason, DialResult, GossipEvent, GossipPort, GossipService, Join, JoinError,
-    Joined, Leave, LocalAddress, LocalAddresses, MAX_ANSWER_BYTES, MAX_ASK_BYTES,
+    Joined, Leave, LocalAddress, LocalAddresses, MAX_ANSWER_BYTES, MAX_ASK_BYTES, SetBanned,
 };
 pub use identity::{
     AddTopic, AddTopicError, AuthorLink, EndpointKey, EpochKeys, IdentityInfo, IdentityPort,
@@ -66,8 +68,9 @@ pub use peer::{EndpointAddr, EndpointAddrError, MAX_DIRECT_ADDRESSES, Source};
 pub use port::{CallError, Gate, Limits, Line, Never, Probe, Request, Stop};
 pub use reachability::Reachability;
 pub use store::{
-    Beyond, Contacts, Holding, Holdings, KnownPeer, KnownPeers, LastSeq, Post, Posts, PostsBeyond,
-    Remember, RememberContacts, SavePost, Saved, StoreError, StoreEvent, StorePort, StoreService,
+    Bans, Beyond, Contacts, Holding, Holdings, KnownPeer, KnownPeers, LastSeq, Post, Posts,
+    PostsBeyond, Remember, RememberContacts, SaveBan, SavePost, Saved, StoreError, StoreEvent,
+    StorePort, StoreService,
 };
 pub use supervision::{Drill, Watch};
 pub use topic::{MAX_TOPIC_NAME_BYTES, SECRET_BYTES, TopicName, TopicNameError, TopicSecret};

@@ -75,11 +75,13 @@ pub enum ProofDrop {
     Busy,
     /// The connection ended before.
     Lost,
+    /// The other side is banned here.
+    Banned,
 }
 
 impl ProofDrop {
     /// All reasons.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::NotMember,
         Self::Refused,
         Self::Epoch,
@@ -88,6 +90,7 @@ impl ProofDrop {
         Self::TimedOut,
         Self::Busy,
         Self::Lost,
+        Self::Banned,
     ];
 
     /// The name in labels and logs.
@@ -101,6 +104,7 @@ impl ProofDrop {
             Self::TimedOut => "timed_out",
             Self::Busy => "busy",
             Self::Lost => "lost",
+            Self::Banned => "banned",
         }
     }
 }

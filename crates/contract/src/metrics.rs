@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::ban::Offense;
 use crate::discovery::DiscoveryEvent;
 use crate::event::Event;
 use crate::gossip::GossipEvent;
@@ -61,11 +62,14 @@ pub enum PostDrop {
     NotStored,
     /// This node could not keep up.
     Overload,
+    /// More than the author, or the peer that sent it first, may send at once; gap repair brings what is
+    /// left out.
+    RateLimited,
 }
 
 impl PostDrop {
     /// All reasons.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Malformed,
         Self::Version,
         Self::Oversize,
@@ -78,6 +82,7 @@ impl PostDrop {
         Self::NotJoined,
         Self::NotStored,
         Self::Overload,
+        Self::RateLimited,
     ];
 
     /// The name in labels and logs.
@@ -95,6 +100,7 @@ impl PostDrop {
             Self::NotJoined => "not_joined",
             Self::NotStored => "not_stored",
             Self::Overload => "overload",
+            Self::RateLimited => "rate_limited",
         }
     }
 }
@@ -210,6 +216,21 @@ pub enum NodeEvent {
     RepairServed {
         /// Posts that were given.
         posts: u64,
+    },
+    /// A peer did what no honest one does.
+    Offended {
+        /// What.
+        offense: Offense,
+    },
+    /// A peer was banned for a time.
+    Banned {
+        /// What it did last.
+        reason: Offense,
+    },
+    /// Other peers are banned than before.
+    BansChanged {
+        /// How many.
+        peers: usize,
     },
     /// A service was started again.
     Restarted {

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use crate::ban::Ban;
 use crate::event::Event;
 use crate::ids::{AuthorId, TopicId, UnixMillis};
 use crate::peer::{EndpointAddr, Source};
@@ -32,6 +33,10 @@ service! {
         remember_contacts: RememberContacts,
         /// DHT contacts to start from, last seen first.
         contacts: Contacts,
+        /// Keeps a ban; one of the same peer is replaced.
+        save_ban: SaveBan,
+        /// All bans, also those that have ended: the next one of such a peer is longer.
+        bans: Bans,
     }
 }
 
@@ -45,6 +50,8 @@ request! {
     PostsBeyond => Beyond, StoreError;
     RememberContacts => (), StoreError;
     Contacts => Vec<SocketAddr>, StoreError;
+    SaveBan => (), StoreError;
+    Bans => Vec<Ban>, StoreError;
 }
 
 /// Why the store did not do it.
@@ -229,6 +236,17 @@ pub struct RememberContacts {
 #[derive(Debug, Clone, Copy)]
 pub struct Contacts {
     /// Most contacts to tell.
+    pub limit: usize,
+}
+
+/// Keeps a ban.
+#[derive(Debug, Clone, Copy)]
+pub struct SaveBan(pub Ban);
+
+/// Asks for all bans.
+#[derive(Debug, Clone, Copy)]
+pub struct Bans {
+    /// Most bans to tell: those that end last.
     pub limit: usize,
 }
 

@@ -15,9 +15,9 @@ use actix::{
 use asks::Asks;
 use futures_util::stream;
 use kukuri_contract::{
-    Broadcast, BroadcastError, Counters, Dial, DialError, DialReason, EndpointAddr, EndpointKey,
-    Factory, GossipEvent, GossipPort, Join, JoinError, Joined, Lease, Leave, Limits, LocalAddress,
-    LocalAddresses, Never, Outlet, Probe, Stop, TopicId,
+    Broadcast, BroadcastError, Counters, Dial, DialError, DialReason, DialResult, EndpointAddr,
+    EndpointKey, Factory, GossipEvent, GossipPort, Join, JoinError, Joined, Lease, Leave, Limits,
+    LocalAddress, LocalAddresses, Never, Outlet, Probe, SetBanned, Stop, TopicId,
 };
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, watch};
@@ -25,6 +25,7 @@ use tokio::sync::{mpsc, watch};
 use crate::ask::Answerer;
 use crate::config::Config;
 use crate::core::asks::Roster;
+use crate::core::banned::Banned;
 use crate::core::hosts::Hosts;
 use crate::core::membership::Membership;
 use crate::endpoint::{relay_url, transport};
@@ -117,8 +118,10 @@ impl Factory for IrohGossip {
         let Deps { key, events, lease } = deps;
         let (roster, known) = watch::channel(Roster::default());
         let (questions, mut asked) = mpsc::channel(QUESTIONS);
-        let answerer = Answerer::new(&config, known, questions, events.clone());
-        let (swarms, mut received) = Swarms::start(&config, &key, answerer, events.clone()).await?;
+        let (banned, barred) = watch::channel(Banned::default());
+        let answerer = Answerer::new(&config, known, barred.clone(), questions, events.clone());
+        let (swarms, mut received) =
+            Swarms::start(&config, &key, answerer, events.clone(), barred).await?;
         tokio::spawn(swarms.clone().close_with(lease));
         let addresses = swarms.addresses();
         let advertised = addresses.advertised.clone();
@@ -127,6 +130,7 @@ impl Factory for IrohGossip {
             ctx.add_stream(stream::poll_fn(move |cx| asked.poll_recv(cx)));
             GossipActor {
                 asks: Asks::new(&config, roster),
+                banned,
                 config,
                 swarms,
                 events,
@@ -155,6 +159,8 @@ struct GossipActor {
     advertised: EndpointAddr,
     topics: BTreeMap<TopicId, Topic>,
     asks: Asks,
+    /// Whom door, dialer and those who answer have nothing to do with.
+    banned: watch::Sender<Banned>,
     /// Subscriptions until now.
     subscriptions: u64,
     /// Dials under way, over all topics.
@@ -272,6 +278,9 @@ impl Handler<Dial> for GossipActor {
         let open = self.topics.get_mut(&topic);
         let open = open.ok_or(DialError::UnknownTopic(topic))?;
         let membership = &mut open.membership;
+        let banned = self.banned.borrow().clone();
+        let (barred, peers): (Vec<_>, Vec<_>) =
+            peers.into_iter().partition(|peer| banned.has(peer.id));
         let dropped = peers.into_iter().filter(|peer| match reason {
             DialReason::Found => membership.found(peer.clone()),
             DialReason::Heal => membership.heal_with(peer.clone()),
@@ -279,7 +288,34 @@ impl Handler<Dial> for GossipActor {
         for _ in 0..dropped.count() {
             self.emit(GossipEvent::DialDropped { topic });
         }
+        for EndpointAddr { id: peer, .. } in barred {
+            self.emit(GossipEvent::DialEnded {
+                topic,
+                peer,
+                result: DialResult::Banned,
+                took: Duration::ZERO,
+            });
+        }
         self.pump(ctx);
+        Ok(())
+    }
+}
+
+impl Handler<SetBanned> for GossipActor {
+    type Result = Result<(), Never>;
+
+    fn handle(&mut self, SetBanned { peers }: SetBanned, _: &mut Self::Context) -> Self::Result {
+        let banned = Banned::new(peers);
+        let fresh = banned.fresh(&self.banned.borrow());
+        // First of all: who is hung up on comes back at once.
+        self.banned.send_replace(banned);
+        for peer in fresh {
+            for (topic, open) in &mut self.topics {
+                open.membership.forget(peer);
+                self.swarms.hang_up(*topic, peer);
+            }
+            self.asks.hang_up(peer);
+        }
         Ok(())
     }
 }

@@ -1,12 +1,14 @@
 //! Questions to neighbors and answers to theirs, over a QUIC protocol of their own: one stream
 //! each way per question, on one connection per peer that asks.
 
+mod outgoing;
+
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use iroh::endpoint::{Connection, ConnectionError, ReadError, ReadToEndError, WriteError};
-use iroh::endpoint::{RecvStream, SendStream, VarInt};
+use iroh::endpoint::{Connection, ConnectionError, RecvStream, SendStream, VarInt};
+use iroh::endpoint::{ReadError, ReadExactError, ReadToEndError, WriteError};
 use iroh::protocol::{AcceptError, ProtocolHandler};
 use iroh::{Endpoint, EndpointAddr};
 use kukuri_contract::{
@@ -16,10 +18,12 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, timeout, timeout_at};
 
+use self::outgoing::Outgoing;
 use crate::config::Config;
-use crate::core::ask_wire::{HEADER_BYTES, NoAnswer, STATUS_BYTES, Status};
+use crate::core::ask_wire::{HEADER_BYTES, HeaderError, NoAnswer, STATUS_BYTES, Status};
 use crate::core::ask_wire::{read_answer, read_header, write_header};
 use crate::core::asks::{Kind, Places, Roster};
+use crate::core::banned::Banned;
 use crate::endpoint::from_iroh;
 
 /// The name of the protocol in the TLS handshake.
@@ -46,7 +50,6 @@ const MAX_REFUSED: usize = 64;
 /// Codes that streams and connections are ended with.
 const DONE: VarInt = VarInt::from_u32(0);
 const TOO_MANY: VarInt = VarInt::from_u32(1);
-const CUT_SHORT: VarInt = VarInt::from_u32(2);
 
 /// The way to one neighbor that is asked. Clones share the connection; without any it is closed.
 #[derive(Debug, Clone)]
@@ -149,37 +152,6 @@ fn lost(error: ConnectionError) -> AskError {
     }
 }
 
-/// A stream that counts as cut short unless it was written to its end: dropped, QUIC would end it
-/// as if all had been sent.
-struct Outgoing {
-    stream: SendStream,
-    finished: bool,
-}
-
-impl Outgoing {
-    fn new(stream: SendStream) -> Self {
-        let finished = false;
-        Self { stream, finished }
-    }
-
-    async fn write(&mut self, head: &[u8], payload: Bytes) -> Result<(), WriteError> {
-        self.stream.write_all(head).await?;
-        self.stream.write_chunk(payload).await?;
-        self.stream.finish()?;
-        self.finished = true;
-        Ok(())
-    }
-}
-
-impl Drop for Outgoing {
-    fn drop(&mut self) {
-        if !self.finished {
-            // An error means that the stream has ended otherwise.
-            let _ended = self.stream.reset(CUT_SHORT);
-        }
-    }
-}
-
 /// A neighbor's question, on its way to the actor.
 #[derive(Debug)]
 pub struct Question {
@@ -197,6 +169,7 @@ pub struct Question {
 #[derive(Debug, Clone)]
 pub struct Answerer {
     roster: watch::Receiver<Roster>,
+    banned: watch::Receiver<Banned>,
     questions: mpsc::Sender<Question>,
     events: Outlet<GossipEvent>,
     connections: Arc<Mutex<Places>>,
@@ -228,22 +201,37 @@ impl ProtocolHandler for Answerer {
     /// Never an error, and never a panic: the router would log the one, and end with the other.
     async fn accept(&self, connection: Connection) -> Result<(), AcceptError> {
         let peer = from_iroh(connection.remote_id());
-        match Place::take(&self.connections, self.kind(peer), peer) {
-            Some(_place) => self.serve(&connection, peer).await,
-            None => {
-                self.dropped(AskDrop::Busy);
-                connection.close(TOO_MANY, b"too many connections");
+        let mut banned = self.banned.clone();
+        // An error means that the actor has ended: then nobody is banned by it.
+        let is_banned = async { banned.wait_for(|banned| banned.has(peer)).await.is_ok() };
+        let serve = async {
+            match Place::take(&self.connections, self.kind(peer), peer) {
+                Some(_place) => self.serve(&connection, peer).await,
+                None => {
+                    self.dropped(peer, AskDrop::Busy);
+                    connection.close(TOO_MANY, b"too many connections");
+                }
             }
+        };
+        tokio::select! {
+            biased;
+            true = is_banned => {
+                self.dropped(peer, AskDrop::Banned);
+                connection.close(TOO_MANY, b"");
+            }
+            () = serve => {}
         }
         Ok(())
     }
 }
 
 impl Answerer {
-    /// Answers neighbors of the roster, by way of `questions`; tells `events` whom it does not.
+    /// Answers neighbors of the roster that are not `banned`, by way of `questions`; tells `events`
+    /// whom it does not.
     pub fn new(
         config: &Config,
         roster: watch::Receiver<Roster>,
+        banned: watch::Receiver<Banned>,
         questions: mpsc::Sender<Question>,
         events: Outlet<GossipEvent>,
     ) -> Self {
@@ -252,6 +240,7 @@ impl Answerer {
         let answers = Places::new(config.max_answers, STRANGERS, config.max_answers_per_peer);
         Self {
             roster,
+            banned,
             questions,
             events,
             connections: Arc::new(Mutex::new(connections)),
@@ -267,8 +256,8 @@ impl Answerer {
         }
     }
 
-    fn dropped(&self, reason: AskDrop) {
-        self.events.emit(GossipEvent::AskDropped { reason });
+    fn dropped(&self, peer: EndpointId, reason: AskDrop) {
+        self.events.emit(GossipEvent::AskDropped { peer, reason });
     }
 
     /// All questions of one connection, until it ends or idles. How many there are at once is
@@ -283,7 +272,7 @@ impl Answerer {
                     let answerer = self.clone();
                     tasks.spawn(async move { answerer.one(peer, send, recv).await });
                 }
-                Some(end) = tasks.join_next() => match self.count(end) {
+                Some(end) = tasks.join_next() => match self.count(peer, end) {
                     true => refused = 0,
                     false => refused += 1,
                 },
@@ -296,15 +285,15 @@ impl Answerer {
         // A second close changes nothing. What is under way finds out, and is counted.
         connection.close(TOO_MANY, b"too many refused");
         while let Some(end) = tasks.join_next().await {
-            self.count(end);
+            self.count(peer, end);
         }
     }
 
     /// Counts the end of a question; says whether it was answered.
-    fn count(&self, end: Result<Result<(), AskDrop>, JoinError>) -> bool {
+    fn count(&self, peer: EndpointId, end: Result<Result<(), AskDrop>, JoinError>) -> bool {
         match end {
             Ok(Ok(())) => return true,
-            Ok(Err(reason)) => self.dropped(reason),
+            Ok(Err(reason)) => self.dropped(peer, reason),
             Err(error) => tracing::warn!(%error, "an answer ended badly"),
         }
         false
@@ -320,17 +309,19 @@ impl Answerer {
         let answered = match Place::take(&self.answers, self.kind(peer), peer) {
             None => Err(AskDrop::Busy),
             Some(_place) => {
-                let answered = timeout(self.limit, self.answer(peer, &mut send, &mut recv)).await;
-                answered.unwrap_or(Err(AskDrop::TimedOut))
+                let mut late = AskDrop::Unfinished;
+                let answer = self.answer(peer, &mut send, &mut recv, &mut late);
+                let answered = timeout(self.limit, answer).await;
+                answered.unwrap_or(Err(late))
             }
         };
         let status = match answered {
             Ok(()) => return Ok(()),
             Err(AskDrop::NotMember) => Status::Stranger,
             Err(AskDrop::Busy) => Status::Busy,
-            Err(AskDrop::Malformed) => Status::Malformed,
+            Err(AskDrop::Malformed | AskDrop::Version) => Status::Malformed,
             // The stream is cut short: part of an answer may have been sent.
-            Err(AskDrop::TimedOut) => return answered,
+            Err(AskDrop::Unfinished | AskDrop::TimedOut | AskDrop::Banned) => return answered,
         };
         // An error means that it is read to its end, or that nobody is there any more.
         let _ended = recv.stop(DONE);
@@ -342,16 +333,24 @@ impl Answerer {
         answered
     }
 
+    /// Reads one question and answers it; `late` is what it means if that takes too long.
     async fn answer(
         &self,
         peer: EndpointId,
         send: &mut Outgoing,
         recv: &mut RecvStream,
+        late: &mut AskDrop,
     ) -> Result<(), AskDrop> {
         let mut header = [0; HEADER_BYTES];
         let read = recv.read_exact(&mut header).await;
-        read.map_err(|_| AskDrop::Malformed)?;
-        let topic = read_header(&header).map_err(|_| AskDrop::Malformed)?;
+        read.map_err(|error| match error {
+            ReadExactError::ReadError(ReadError::ConnectionLost(_)) => AskDrop::TimedOut,
+            _ => AskDrop::Malformed,
+        })?;
+        let topic = read_header(&header).map_err(|error| match error {
+            HeaderError::Version(_) => AskDrop::Version,
+            HeaderError::Length(_) => AskDrop::Malformed,
+        })?;
         let mut roster = self.roster.clone();
         let member = roster.wait_for(|roster| roster.may_ask(topic, peer));
         // Two errors: it is no neighbor in time, or the actor is gone.
@@ -360,7 +359,11 @@ impl Answerer {
             .is_ok_and(|known| known.is_ok());
         member.then_some(()).ok_or(AskDrop::NotMember)?;
         let payload = recv.read_to_end(MAX_ASK_BYTES).await;
-        let payload = payload.map_err(|_| AskDrop::Malformed)?;
+        let payload = payload.map_err(|error| match error {
+            ReadToEndError::Read(ReadError::ConnectionLost(_)) => AskDrop::TimedOut,
+            _ => AskDrop::Malformed,
+        })?;
+        *late = AskDrop::TimedOut;
         let (answer, answered) = oneshot::channel();
         let question = Question {
             topic,

@@ -12,10 +12,11 @@ use std::time::Duration;
 use iroh::endpoint::{BeforeConnectOutcome, EndpointHooks};
 use iroh::{Endpoint, EndpointAddr, EndpointId};
 use kukuri_contract::{DialResult, GossipEvent, Outlet, ProofDrop, ProofSide};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
 
+use crate::core::banned::Banned;
 use crate::endpoint::from_iroh;
 use crate::member::{GOSSIP_ALPN, prove, refuse};
 use crate::rooms::Rooms;
@@ -88,6 +89,8 @@ pub struct Dialer {
     pub rooms: Rooms,
     /// Who hears of proofs that failed.
     pub events: Outlet<GossipEvent>,
+    /// Whom not to dial.
+    pub banned: watch::Receiver<Banned>,
     /// Longest dial, the proof included.
     pub limit: Duration,
 }
@@ -98,6 +101,9 @@ impl Dialer {
     pub async fn dial(&self, room: &Room, to: EndpointAddr) -> DialResult {
         let deadline = Instant::now() + self.limit;
         let peer = to.id;
+        if self.banned.borrow().has(from_iroh(peer)) {
+            return DialResult::Banned;
+        }
         let connection = match timeout_at(deadline, self.endpoint.connect(to, GOSSIP_ALPN)).await {
             Ok(Ok(connection)) => connection,
             Ok(Err(error)) => {
@@ -112,6 +118,11 @@ impl Dialer {
             prove(&connection, from_iroh(self.endpoint.id()), &keys),
         );
         let reason = match proven.await {
+            // Banned meanwhile.
+            Ok(Ok(())) if self.banned.borrow().has(from_iroh(peer)) => {
+                refuse(&connection, ProofDrop::Banned);
+                return DialResult::Banned;
+            }
             Ok(Ok(())) => {
                 return match room.let_in(connection).await {
                     true => DialResult::Connected,
@@ -123,8 +134,11 @@ impl Dialer {
         };
         tracing::debug!(peer = %peer.fmt_short(), reason = reason.as_str(), "no member");
         refuse(&connection, reason);
-        let side = ProofSide::Dialed;
-        self.events.emit(GossipEvent::ProofDropped { side, reason });
+        self.events.emit(GossipEvent::ProofDropped {
+            peer: from_iroh(peer),
+            side: ProofSide::Dialed,
+            reason,
+        });
         match reason {
             ProofDrop::NotMember | ProofDrop::Refused | ProofDrop::Epoch => DialResult::NotMember,
             ProofDrop::TimedOut => DialResult::TimedOut,

@@ -15,9 +15,10 @@ use iroh::endpoint::{Connection, WeakConnectionHandle};
 use iroh::protocol::{AcceptError, ProtocolHandler};
 use iroh::{EndpointId, endpoint::VarInt};
 use kukuri_contract::{GossipEvent, Outlet, ProofDrop, ProofSide};
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 use tokio::time::timeout;
 
+use crate::core::banned::Banned;
 use crate::core::waiting::{Ticket, Waiting};
 use crate::endpoint::from_iroh;
 use crate::member::{hear, refuse};
@@ -119,6 +120,7 @@ pub struct Door {
     me: kukuri_contract::EndpointId,
     rooms: Rooms,
     events: Outlet<GossipEvent>,
+    banned: watch::Receiver<Banned>,
     unproven: Arc<Mutex<Unproven>>,
 }
 
@@ -148,8 +150,14 @@ fn lock(unproven: &Mutex<Unproven>) -> MutexGuard<'_, Unproven> {
 }
 
 impl Door {
-    /// The door to all rooms of this endpoint; tells `events` whom it does not let in.
-    pub fn new(me: kukuri_contract::EndpointId, rooms: Rooms, events: Outlet<GossipEvent>) -> Self {
+    /// The door to all rooms of this endpoint, for all but those who are `banned`; tells `events` whom
+    /// it does not let in.
+    pub fn new(
+        me: kukuri_contract::EndpointId,
+        rooms: Rooms,
+        events: Outlet<GossipEvent>,
+        banned: watch::Receiver<Banned>,
+    ) -> Self {
         let (all, per_peer) = UNPROVEN;
         let unproven = Unproven {
             waiting: Waiting::new(all, per_peer),
@@ -159,6 +167,7 @@ impl Door {
             me,
             rooms,
             events,
+            banned,
             unproven: Arc::new(Mutex::new(unproven)),
         }
     }
@@ -178,6 +187,10 @@ impl Door {
 
     async fn let_in(&self, connection: &Connection) -> Result<(), ProofDrop> {
         let peer = connection.remote_id();
+        let banned = || self.banned.borrow().has(from_iroh(peer));
+        if banned() {
+            return Err(ProofDrop::Banned);
+        }
         let (place, goes) = self.knock(peer).ok_or(ProofDrop::Busy)?;
         let heard = timeout(PROOF_LIMIT, hear(connection, self.me, &self.rooms));
         let guest = tokio::select! {
@@ -190,6 +203,9 @@ impl Door {
             tokio::time::sleep(NOTICE).await;
         }
         let room = guest.answer().await?;
+        if banned() {
+            return Err(ProofDrop::Banned);
+        }
         match room.let_in(connection.clone()).await {
             true => Ok(()),
             // It was left in the meantime.
@@ -205,8 +221,11 @@ impl ProtocolHandler for Door {
             let peer = connection.remote_id();
             tracing::debug!(peer = %peer.fmt_short(), reason = reason.as_str(), "not let in");
             refuse(&connection, reason);
-            let side = ProofSide::Accepted;
-            self.events.emit(GossipEvent::ProofDropped { side, reason });
+            self.events.emit(GossipEvent::ProofDropped {
+                peer: from_iroh(peer),
+                side: ProofSide::Accepted,
+                reason,
+            });
         }
         Ok(())
     }

@@ -45,8 +45,8 @@ pub enum TopicEvent {
     Up(EndpointId),
     /// A peer is no neighbor any more.
     Down(EndpointId),
-    /// A broadcast came in.
-    Received(Bytes, EndpointId),
+    /// A broadcast came in from a neighbor, which says whether it is the first to send it.
+    Received(Bytes, EndpointId, bool),
     /// Events were lost, neighbors' among them: the subscription must be made anew.
     Lagged,
 }
@@ -258,7 +258,12 @@ fn translate(event: Event) -> TopicEvent {
         Event::NeighborUp(peer) => TopicEvent::Up(from_iroh(peer)),
         Event::NeighborDown(peer) => TopicEvent::Down(from_iroh(peer)),
         Event::Received(message) => {
-            TopicEvent::Received(message.content, from_iroh(message.delivered_from))
+            let first_hand = message.scope.is_direct();
+            TopicEvent::Received(
+                message.content,
+                from_iroh(message.delivered_from),
+                first_hand,
+            )
         }
         Event::Lagged => TopicEvent::Lagged,
     }

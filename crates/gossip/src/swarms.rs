@@ -12,11 +12,12 @@ use kukuri_contract::{
     DialResult, EndpointAddr, EndpointId, EndpointKey, GossipEvent, Lease, LocalAddresses,
     MemberKeys, Outlet, TopicId,
 };
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 
 use crate::ask::{ASK_ALPN, Answerer, Line};
 use crate::config::Config;
+use crate::core::banned::Banned;
 use crate::dialer::{Dialer, Wishes, room_alpn};
 use crate::door::Door;
 use crate::endpoint::{addresses, bind, from_iroh, to_iroh};
@@ -56,8 +57,8 @@ pub enum SwarmEvent {
 }
 
 impl Swarms {
-    /// Binds the endpoint, accepts members and the questions of neighbors; tells `failed` of proofs
-    /// of membership that failed.
+    /// Binds the endpoint, accepts members and the questions of neighbors, and nobody who is `banned`;
+    /// tells `failed` of proofs of membership that failed.
     ///
     /// # Errors
     /// The endpoint can't be bound.
@@ -66,16 +67,19 @@ impl Swarms {
         key: &EndpointKey,
         answerer: Answerer,
         failed: Outlet<GossipEvent>,
+        banned: watch::Receiver<Banned>,
     ) -> Result<(Self, mpsc::Receiver<SwarmEvent>), GossipError> {
         let lookup = MemoryLookup::new();
         let (hook, wishes) = Wishes::new();
         let endpoint = bind(config, key, lookup.clone(), hook).await?;
         let rooms = Rooms::default();
-        let door = Door::new(from_iroh(endpoint.id()), rooms.clone(), failed.clone());
+        let me = from_iroh(endpoint.id());
+        let door = Door::new(me, rooms.clone(), failed.clone(), banned.clone());
         let dialer = Dialer {
             endpoint: endpoint.clone(),
             rooms: rooms.clone(),
             events: failed,
+            banned,
             limit: Duration::from_millis(config.dial_timeout_ms),
         };
         tokio::spawn(dialer.clone().grant(wishes));

@@ -65,7 +65,7 @@ impl Node {
 
     async fn dropped(&mut self) -> AskDrop {
         let dropped = |event| match event {
-            GossipEvent::AskDropped { reason } => Some(reason),
+            GossipEvent::AskDropped { reason, .. } => Some(reason),
             _ => None,
         };
         self.log.wait_for("a dropped question", dropped).await
@@ -270,7 +270,7 @@ async fn a_stranger_gets_one_byte_and_is_counted() {
     let connection = reach(&stranger, &a.address, ASK_ALPN).await;
     for (bytes, status, reason) in [
         (question(1, b"?"), 4, AskDrop::NotMember),
-        (question(2, b"?"), 3, AskDrop::Malformed),
+        (question(2, b"?"), 3, AskDrop::Version),
         (question(1, b"")[..20].to_vec(), 3, AskDrop::Malformed),
         (vec![], 3, AskDrop::Malformed),
     ] {
@@ -340,7 +340,7 @@ async fn half_open_streams_are_cut_off_and_hold_nobody_up() {
     assert_eq!(a.dropped().await, AskDrop::Busy);
     let (answer, ()) = tokio::join!(b.ask(a.address.id, "in time"), a.echo());
     assert_eq!(answer.unwrap(), "in time");
-    while a.dropped().await != AskDrop::TimedOut {}
+    while a.dropped().await != AskDrop::Unfinished {}
     for (_, mut recv) in streams {
         // Busy, or cut short; none of them stays open.
         if let Ok(status) = recv.read_to_end(1).await {

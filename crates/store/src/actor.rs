@@ -9,9 +9,9 @@ use actix::{
     ResponseFuture, WrapFuture,
 };
 use kukuri_contract::{
-    Beyond, Contacts, Factory, Holding, Holdings, KnownPeer, KnownPeers, LastSeq, Limits, Never,
-    Outlet, Post, Posts, PostsBeyond, Probe, Remember, RememberContacts, SavePost, Saved, Stop,
-    StoreError, StoreEvent, StorePort, WallClock,
+    Ban, Bans, Beyond, Contacts, Factory, Holding, Holdings, KnownPeer, KnownPeers, LastSeq,
+    Limits, Never, Outlet, Post, Posts, PostsBeyond, Probe, Remember, RememberContacts, SaveBan,
+    SavePost, Saved, Stop, StoreError, StoreEvent, StorePort, WallClock,
 };
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::spawn_blocking;
@@ -224,6 +224,22 @@ impl Handler<Contacts> for StoreActor {
 
     fn handle(&mut self, request: Contacts, _: &mut Self::Context) -> Self::Result {
         self.ask(|answer| Job::Contacts(request, answer))
+    }
+}
+
+impl Handler<SaveBan> for StoreActor {
+    type Result = ResponseFuture<Result<(), StoreError>>;
+
+    fn handle(&mut self, request: SaveBan, _: &mut Self::Context) -> Self::Result {
+        self.ask(|answer| Job::Write(Write::SaveBan(request, answer)))
+    }
+}
+
+impl Handler<Bans> for StoreActor {
+    type Result = ResponseFuture<Result<Vec<Ban>, StoreError>>;
+
+    fn handle(&mut self, request: Bans, _: &mut Self::Context) -> Self::Result {
+        self.ask(|answer| Job::Bans(request, answer))
     }
 }
 

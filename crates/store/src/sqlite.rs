@@ -1,5 +1,6 @@
 //! The database: this file and its folder are the only ones that name `rusqlite`.
 
+mod bans;
 mod peers;
 mod posts;
 mod prune;
@@ -64,6 +65,14 @@ const MIGRATIONS: &[&str] = &[
     CREATE TABLE contacts (
         address TEXT NOT NULL PRIMARY KEY,
         seen_at INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID;
+",
+    "
+    CREATE TABLE bans (
+        endpoint BLOB NOT NULL PRIMARY KEY,
+        until    INTEGER NOT NULL,
+        times    INTEGER NOT NULL,
+        reason   TEXT NOT NULL
     ) STRICT, WITHOUT ROWID;
 ",
 ];

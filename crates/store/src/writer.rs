@@ -5,8 +5,9 @@ use std::thread;
 use std::time::Instant;
 
 use kukuri_contract::{
-    Beyond, Contacts, Holding, Holdings, KnownPeer, KnownPeers, LastSeq, Outlet, Post, Posts,
-    PostsBeyond, Remember, RememberContacts, SavePost, Saved, StoreError, StoreEvent, WallClock,
+    Ban, Bans, Beyond, Contacts, Holding, Holdings, KnownPeer, KnownPeers, LastSeq, Outlet, Post,
+    Posts, PostsBeyond, Remember, RememberContacts, SaveBan, SavePost, Saved, StoreError,
+    StoreEvent, WallClock,
 };
 use tokio::sync::mpsc::error::TryRecvError;
 use tokio::sync::{mpsc, oneshot};
@@ -40,6 +41,8 @@ pub enum Job {
     PostsBeyond(PostsBeyond, Answer<Beyond>),
     /// Contacts of the DHT.
     Contacts(Contacts, Answer<Vec<SocketAddr>>),
+    /// Peers that are banned, or were.
+    Bans(Bans, Answer<Vec<Ban>>),
     /// Look at the clock, the retention may be due.
     Tick,
     /// Finish what is queued, close the database, end.
@@ -55,10 +58,13 @@ pub enum Write {
     RememberContacts(RememberContacts, Answer<()>),
     /// Save a post.
     SavePost(SavePost, Answer<Saved>),
+    /// Keep a ban.
+    SaveBan(SaveBan, Answer<()>),
 }
 
 /// What a write brought, before it is committed.
 enum Written {
+    /// A peer, a contact or a ban.
     Remembered,
     Saved(Saved),
 }
@@ -121,6 +127,9 @@ impl Writer {
                 Job::Contacts(request, answer) => {
                     self.read(answer, |database| database.contacts(&request));
                 }
+                Job::Bans(request, answer) => {
+                    self.read(answer, |database| database.bans(&request));
+                }
                 Job::Tick => {}
                 Job::Stop(answer) => {
                     self.pruning.end(&self.events);
@@ -137,9 +146,13 @@ impl Writer {
 
     /// The next request. The steps of the retention fill the time between.
     fn wait(&mut self) -> Option<Job> {
-        let now = self.clock.now();
-        self.pruning.begin_if_due(now);
-        while self.pruning.at_work() {
+        loop {
+            // Anew after each step: the next run may be due when this one ends.
+            let now = self.clock.now();
+            self.pruning.begin_if_due(now);
+            if !self.pruning.at_work() {
+                return self.queue.blocking_recv();
+            }
             let job = match self.queue.try_recv() {
                 Ok(job) => Some(job),
                 Err(TryRecvError::Empty) => None,
@@ -154,7 +167,6 @@ impl Writer {
                 return job;
             }
         }
-        self.queue.blocking_recv()
     }
 
     /// Writes together with all writes that wait by now. Gives back the first job that is none.
@@ -205,6 +217,9 @@ impl Writer {
                     let remembered = database.remember_contacts(request);
                     remembered.map(|()| Written::Remembered)
                 }
+                Write::SaveBan(request, _) => {
+                    database.save_ban(request).map(|()| Written::Remembered)
+                }
                 Write::SavePost(request, _) => database.save_post(request, now).map(Written::Saved),
             });
             writes.collect::<Result<Vec<_>, DbError>>()
@@ -240,7 +255,10 @@ impl Writer {
 
 fn answer(write: Write, written: Result<Written, StoreError>) {
     match (write, written) {
-        (Write::Remember(_, to) | Write::RememberContacts(_, to), written) => {
+        (
+            Write::Remember(_, to) | Write::RememberContacts(_, to) | Write::SaveBan(_, to),
+            written,
+        ) => {
             _ = to.send(written.map(|_| ()));
         }
         (Write::SavePost(_, to), Ok(Written::Saved(saved))) => _ = to.send(Ok(saved)),

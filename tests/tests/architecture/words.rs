@@ -121,6 +121,7 @@ const LIBRARIES: &[Library] = &[
             ),
             ("crates/gossip/src/swarms.rs", "holds the endpoint"),
             ("crates/gossip/src/ask.rs", "asks and answers over it"),
+            ("crates/gossip/src/ask/", "its streams"),
         ],
     },
     Library {
@@ -202,6 +203,7 @@ const LIBRARIES: &[Library] = &[
             ),
             ("crates/app/src/node/actor.rs", "the node's actor"),
             ("crates/app/src/node/posts.rs", "its handlers for posts"),
+            ("crates/app/src/node/bans.rs", "a part of the node's actor"),
             ("crates/app/src/node/topics.rs", "its handlers for topics"),
             (
                 "crates/app/src/node/reconcile.rs",

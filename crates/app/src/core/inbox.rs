@@ -9,7 +9,17 @@ use bytes::Bytes;
 use kukuri_contract::{EndpointId, TopicId};
 
 /// A broadcast, and where it is from.
-type Waiting = (TopicId, Bytes);
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Waiting {
+    /// The topic.
+    pub topic: TopicId,
+    /// What was sent.
+    pub payload: Bytes,
+    /// The neighbor that handed it on.
+    pub from: EndpointId,
+    /// The neighbor is the first to send it, and answers for it.
+    pub first_hand: bool,
+}
 
 /// Broadcasts by the neighbor that handed them on.
 #[derive(Debug)]
@@ -33,11 +43,9 @@ impl Inbox {
     }
 
     /// Puts one at the end of its neighbor's queue. Says whether one had to go for it.
-    pub fn put(&mut self, from: EndpointId, topic: TopicId, payload: Bytes) -> bool {
-        self.queues
-            .entry(from)
-            .or_default()
-            .push_back((topic, payload));
+    pub fn put(&mut self, waiting: Waiting) -> bool {
+        let queue = self.queues.entry(waiting.from).or_default();
+        queue.push_back(waiting);
         self.len += 1;
         if self.len <= self.most {
             return false;
@@ -81,18 +89,19 @@ mod tests {
     const TOPIC: TopicId = TopicId::from_bytes([7; 32]);
 
     fn put(inbox: &mut Inbox, from: u8, body: &'static str) -> bool {
-        inbox.put(
-            EndpointId::from_bytes([from; 32]),
-            TOPIC,
-            Bytes::from_static(body.as_bytes()),
-        )
+        inbox.put(Waiting {
+            topic: TOPIC,
+            payload: Bytes::from_static(body.as_bytes()),
+            from: EndpointId::from_bytes([from; 32]),
+            first_hand: false,
+        })
     }
 
     fn all(inbox: &mut Inbox) -> Vec<String> {
         let next = || {
             inbox
                 .take_next()
-                .map(|(_, body)| String::from_utf8(body.to_vec()).unwrap())
+                .map(|waiting| String::from_utf8(waiting.payload.to_vec()).unwrap())
         };
         std::iter::from_fn(next).collect()
     }
@@ -105,7 +114,7 @@ mod tests {
         }
         put(&mut inbox, 2, "b1");
         put(&mut inbox, 3, "c1");
-        assert_eq!(inbox.take_next().unwrap().1, "a1");
+        assert_eq!(inbox.take_next().unwrap().payload, "a1");
         put(&mut inbox, 2, "b2");
         assert_eq!(all(&mut inbox), ["b1", "c1", "a2", "b2", "a3"]);
         assert!(inbox.take_next().is_none());

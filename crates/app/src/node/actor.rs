@@ -4,16 +4,18 @@
 //! gossip has ends the search of discovery; a broadcast becomes a verified, stored post. What it
 //! tells the services once may be lost, with the service or on the way, so it also tells them again
 //! now and then: `topics.rs` reconciles. `posts.rs` sends and receives posts, `repair.rs` repairs
-//! gaps, `swarm.rs` keeps swarms whole, `neighbors.rs` follows the neighbors.
+//! gaps, `bans.rs` bans who misbehaves, `swarm.rs` keeps swarms whole, `neighbors.rs` follows the
+//! neighbors.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, WrapFuture};
 use kukuri_contract::{
-    CallError, Dial, DialReason, DiscoveryEvent, DiscoveryPort, EndpointAddr, GossipEvent,
-    GossipPort, LocalAddresses, MemberKeys, Never, NodeEvent, PostDrop, Probe, Remember,
-    RememberContacts, Source, Stop, StoreEvent, StorePort, TopicId, TopicName, Verdict, WallClock,
+    CallError, Dial, DialReason, DiscoveryEvent, DiscoveryPort, EndpointAddr, EndpointId,
+    GossipEvent, GossipPort, LocalAddresses, MemberKeys, Never, NodeEvent, PostDrop, Probe,
+    Remember, RememberContacts, Source, Stop, StoreEvent, StorePort, TopicId, TopicName, Verdict,
+    WallClock,
 };
 use tokio::sync::broadcast;
 
@@ -21,8 +23,10 @@ use super::posts::INBOX;
 use super::topic::TopicEvent;
 use super::wanted::{Replaced, Wanted};
 use crate::compose::{Ports, Wires};
+use crate::core::bucket::{Authors, Bucket};
 use crate::core::copies::Copies;
-use crate::core::inbox::Inbox;
+use crate::core::inbox::{Inbox, Waiting};
+use crate::core::score::{SENT, Scores};
 use crate::core::topic::TopicState;
 
 /// Messages that wait for this actor; beyond, events are counted as missed.
@@ -49,7 +53,19 @@ pub struct NodeActor {
     pub(super) resuming: bool,
     /// Repairs of neighbors that are being answered.
     pub(super) answering: usize,
-    start: Instant,
+    /// What peers have done.
+    pub(super) scores: Scores,
+    /// Those that gossip was told to be banned.
+    pub(super) banned: BTreeSet<EndpointId>,
+    /// The bans of earlier runs are known.
+    pub(super) bans_loaded: bool,
+    /// What authors have written.
+    pub(super) authors: Authors,
+    /// Own posts that may be broadcast.
+    pub(super) sending: Bucket,
+    /// Topics whose posts will be sent again soon.
+    pub(super) resending: BTreeSet<TopicId>,
+    pub(super) start: Instant,
 }
 
 /// A topic that is joined.
@@ -81,6 +97,12 @@ impl NodeActor {
                 receiving: 0,
                 resuming: false,
                 answering: 0,
+                scores: Scores::default(),
+                banned: BTreeSet::new(),
+                bans_loaded: false,
+                authors: Authors::default(),
+                sending: Bucket::full(SENT, Duration::ZERO),
+                resending: BTreeSet::new(),
                 start: Instant::now(),
             }
         })
@@ -231,6 +253,7 @@ impl Actor for NodeActor {
 
     fn started(&mut self, ctx: &mut Self::Context) {
         ctx.run_interval(TICK, |actor, ctx| {
+            actor.end_bans(ctx);
             for topic in actor.topics.keys().copied().collect::<Vec<_>>() {
                 actor.repair_if_due(topic, ctx);
             }
@@ -278,7 +301,20 @@ impl Handler<GossipEvent> for NodeActor {
                 topic,
                 payload,
                 from,
-            } => self.received(topic, payload, from, ctx),
+                first_hand,
+            } => self.received(
+                Waiting {
+                    topic,
+                    payload,
+                    from,
+                    first_hand,
+                },
+                ctx,
+            ),
+            GossipEvent::AskDropped { peer, reason } => self.ask_dropped(peer, reason, ctx),
+            GossipEvent::ProofDropped { peer, reason, .. } => {
+                self.proof_dropped(peer, reason, ctx);
+            }
             GossipEvent::Asked {
                 topic,
                 from,

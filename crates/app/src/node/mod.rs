@@ -1,6 +1,7 @@
 //! A whole node: the public handles, the actor behind them, its HTTP server.
 
 pub mod actor;
+mod bans;
 mod draft;
 mod handle;
 mod http;

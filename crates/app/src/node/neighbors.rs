@@ -77,8 +77,13 @@ impl NodeActor {
         }
     }
 
-    pub(super) fn send_later(&self, topic: TopicId, ctx: &mut Context<Self>) {
+    pub(super) fn send_later(&mut self, topic: TopicId, ctx: &mut Context<Self>) {
+        // One for all that wait.
+        if !self.resending.insert(topic) {
+            return;
+        }
         ctx.run_later(RESEND_PAUSE, move |actor, ctx| {
+            actor.resending.remove(&topic);
             let open = actor.topics.get(&topic);
             if open.is_some_and(|open| !open.state.neighbors().is_empty()) {
                 actor.send_unsent(topic, ctx);

@@ -3,19 +3,19 @@
 //! Out: sign, store, seal, broadcast; the post is acknowledged once it is in the store. In: open,
 //! verify, store, deliver; each drop is counted by its reason.
 
+mod incoming;
+
 use actix::{ActorFutureExt, AsyncContext, Context, Handler, ResponseActFuture, WrapFuture};
 use bytes::Bytes;
-use kukuri_contract::{
-    BEACON, Broadcast, EndpointId, Epoch, KeyBytes, NodeEvent, Post, PostDrop, SavePost, TopicId,
-    TopicKeys, UnixMillis,
-};
+use kukuri_contract::{BEACON, Broadcast, Epoch, NodeEvent, Offense, Post, PostDrop, TopicId};
 
+use self::incoming::{Incoming, Stored, accept, save, unseal};
 use super::actor::NodeActor;
 use super::draft::{Begun, Draft, Written};
 use super::service::SendPost;
 use super::topic::{PostEvent, TopicEvent};
-use crate::compose::Ports;
-use crate::core::post::{self, MAX_BODY_BYTES, Packet};
+use crate::core::inbox::Waiting;
+use crate::core::post::{MAX_BODY_BYTES, Packet};
 use crate::error::PostError;
 
 /// Broadcasts that wait to be verified; beyond, one of the neighbor that has brought most is dropped and
@@ -24,8 +24,9 @@ pub(super) const INBOX: usize = 4096;
 /// Broadcasts that are verified and stored at once: fewer than the store's port admits, so that
 /// own posts always find room.
 const RECEIVING: usize = 128;
-/// Posts sealed for an epoch further ahead than this are not from our time.
-const MAX_EPOCHS_AHEAD: u64 = 2;
+/// A post so old that a neighbor broadcasts anew, and that is here, was recorded. 10 min: no queue and
+/// no repair is so late. (iroh-gossip itself drops what it has seen in the last 90 s.)
+const LONG_AGO_MS: u64 = 10 * 60 * 1000;
 
 impl Handler<SendPost> for NodeActor {
     type Result = ResponseActFuture<Self, Result<u64, PostError>>;
@@ -130,6 +131,13 @@ impl NodeActor {
             self.keep_unsent(topic, payload);
             return;
         }
+        let now = self.start.elapsed();
+        if !self.sending.take(now) {
+            // Neighbors would not take it.
+            self.keep_unsent(topic, payload);
+            self.send_later(topic, ctx);
+            return;
+        }
         let request = Broadcast {
             topic,
             payload: payload.clone(),
@@ -164,17 +172,21 @@ impl NodeActor {
 
     // --- in ---
 
-    pub(super) fn received(
-        &mut self,
-        topic: TopicId,
-        payload: Bytes,
-        from: EndpointId,
-        ctx: &mut Context<Self>,
-    ) {
-        if payload.first() == Some(&BEACON) {
-            return self.hear_beacon(topic, payload, ctx);
+    pub(super) fn received(&mut self, heard: Waiting, ctx: &mut Context<Self>) {
+        let Waiting {
+            topic,
+            from,
+            first_hand,
+            ..
+        } = heard;
+        if first_hand && !self.scores.sends(from, self.now()) {
+            self.offended(from, Offense::Flood, ctx);
+            return self.broadcast_dropped(topic, from, false, PostDrop::RateLimited, ctx);
         }
-        if self.inbox.put(from, topic, payload) {
+        if heard.payload.first() == Some(&BEACON) {
+            return self.hear_beacon(topic, heard.payload, ctx);
+        }
+        if self.inbox.put(heard) {
             self.drop_post(PostDrop::Overload);
         }
         self.work_off_inbox(ctx);
@@ -182,9 +194,15 @@ impl NodeActor {
 
     fn work_off_inbox(&mut self, ctx: &mut Context<Self>) {
         while self.receiving < RECEIVING {
-            let Some((topic, payload)) = self.inbox.take_next() else {
+            let Some(waiting) = self.inbox.take_next() else {
                 return;
             };
+            let Waiting {
+                topic,
+                payload,
+                from,
+                first_hand: own,
+            } = waiting;
             let (Some(ports), Some(open)) = (self.ports(), self.topics.get(&topic)) else {
                 self.drop_post(PostDrop::NotJoined);
                 continue;
@@ -193,7 +211,7 @@ impl NodeActor {
             let packet = match accept(&payload, open.secret, now) {
                 Ok(packet) => packet,
                 Err(reason) => {
-                    self.drop_post(reason);
+                    self.broadcast_dropped(topic, from, own, reason, ctx);
                     continue;
                 }
             };
@@ -202,12 +220,23 @@ impl NodeActor {
                 Packet::Sealed { epoch, .. } => open.state.seal_key(*epoch).flatten().cloned(),
             };
             self.receiving += 1;
-            let stored = receive(ports, topic, packet, known_key, now);
-            let then = stored.into_actor(self).map(move |stored, actor, ctx| {
+            let store = ports.store.clone();
+            let opened = unseal(ports, topic, packet, known_key, now);
+            let stored = opened.into_actor(self).then(move |opened, actor, _| {
+                let taken = opened.and_then(|incoming| actor.within_rate(incoming));
+                async move { save(store, taken?).await }.into_actor(actor)
+            });
+            let then = stored.map(move |stored, actor, ctx| {
                 actor.receiving -= 1;
                 match stored {
-                    Ok(incoming) => actor.deliver(incoming),
-                    Err(reason) => actor.drop_post(reason),
+                    Ok(Stored::New(incoming)) => actor.deliver(incoming),
+                    Ok(Stored::Known(time)) => {
+                        actor.drop_post(PostDrop::Duplicate);
+                        if own && time.0.saturating_add(LONG_AGO_MS) < now.0 {
+                            actor.offended(from, Offense::Replay, ctx);
+                        }
+                    }
+                    Err(reason) => actor.broadcast_dropped(topic, from, own, reason, ctx),
                 }
                 actor.work_off_inbox(ctx);
             });
@@ -215,9 +244,18 @@ impl NodeActor {
         }
     }
 
+    /// Only the signature says whose it is, and only what is new counts: nobody can use up what an
+    /// author may write.
+    fn within_rate(&self, incoming: Incoming) -> Result<Incoming, PostDrop> {
+        let Post { topic, author, .. } = incoming.post;
+        let may = self.authors.may_write(topic, author, self.now());
+        may.then_some(incoming).ok_or(PostDrop::RateLimited)
+    }
+
     fn deliver(&mut self, incoming: Incoming) {
         let Incoming { post, seal_key } = incoming;
         let now = self.now();
+        self.authors.wrote(post.topic, post.author, now);
         if let Some(open) = self.topics.get_mut(&post.topic) {
             if let Some((epoch, key)) = seal_key {
                 open.state.put_seal_key(epoch, Some(key));
@@ -255,64 +293,5 @@ impl NodeActor {
             self.tell(topic, TopicEvent::Post(PostEvent::from(post)));
         }
         first
-    }
-}
-
-/// A post that was verified and stored.
-struct Incoming {
-    post: Post,
-    /// The key that opened it, to be kept.
-    seal_key: Option<(Epoch, KeyBytes)>,
-}
-
-/// Checks what can be checked without keys.
-fn accept(payload: &Bytes, secret: bool, now: UnixMillis) -> Result<Packet, PostDrop> {
-    let packet = Packet::parse(payload)?;
-    match &packet {
-        Packet::Clear(_) if secret => Err(PostDrop::WrongKind),
-        Packet::Sealed { .. } if !secret => Err(PostDrop::WrongKind),
-        Packet::Sealed { epoch, .. } if epoch.0 > Epoch::at(now).0 + MAX_EPOCHS_AHEAD => {
-            Err(PostDrop::Future)
-        }
-        _ => Ok(packet),
-    }
-}
-
-/// Opens, verifies and stores a post.
-async fn receive(
-    ports: Ports,
-    topic: TopicId,
-    packet: Packet,
-    known_key: Option<KeyBytes>,
-    now: UnixMillis,
-) -> Result<Incoming, PostDrop> {
-    let (envelope, seal_key) = match packet {
-        Packet::Clear(envelope) => (envelope, None),
-        Packet::Sealed {
-            epoch,
-            nonce,
-            sealed,
-        } => {
-            let key = match known_key {
-                Some(key) => key,
-                None => {
-                    let keys = ports.identity.topic_keys(TopicKeys { topic, epoch }).await;
-                    let key = keys.map_err(|_| PostDrop::NoKey)?.post_seal;
-                    key.ok_or(PostDrop::WrongKind)?
-                }
-            };
-            let envelope = post::open(&sealed, nonce, topic, epoch, &key)?;
-            (envelope, Some((epoch, key)))
-        }
-    };
-    let post = post::verify(topic, &envelope, now)?;
-    let saved = ports.store.save_post(SavePost(post.clone())).await;
-    match saved {
-        Ok(saved) if saved.new => Ok(Incoming { post, seal_key }),
-        Ok(_) => Err(PostDrop::Duplicate),
-        Err(error) => {
-            tracing::debug!(%error, "post not stored");
-            Err(PostDrop::NotStored)
-        }
     }
 }

@@ -28,6 +28,7 @@ impl NodeActor {
     /// neighbors. What they know already changes nothing.
     pub(super) fn reconcile_all(&mut self, ctx: &mut Context<Self>) {
         self.publish_address(ctx);
+        self.reconcile_bans(ctx);
         for (topic, wanted) in self.wanted.all() {
             match self.topics.contains_key(&topic) {
                 true => self.reconcile(topic, wanted, ctx),

@@ -1,29 +1,32 @@
 //! Gap repair: asking neighbors for posts that are missing here, and giving them those that they
 //! lack. `core/repair.rs` has the protocol, `core/plan.rs` says when.
 
+mod answer;
+
+use std::cell::Cell;
+
 use actix::{ActorFutureExt, AsyncContext, Context, Handler, Message, WrapFuture};
 use bytes::Bytes;
 use kukuri_contract::{
     Answer, Ask, AskError, AskId, CallError, EndpointId, Epoch, Holding, Holdings, KeyBytes,
-    NodeEvent, Post, PostDrop, PostsBeyond, RepairResult, SavePost, TopicId, TopicKeys, WallClock,
+    NodeEvent, Offense, Post, PostDrop, RepairResult, SavePost, TopicId, TopicKeys, WallClock,
 };
 
+use self::answer::{AnswerFailure, Served, answer};
 use super::actor::NodeActor;
 use crate::compose::Ports;
 use crate::core::post;
 use crate::core::repair::{
-    Between, Delivery, EPOCHS_ACCEPTED, FIRST_AUTHOR, LAST_AUTHOR, MAX_AUTHORS, MAX_BYTES,
-    MAX_POSTS, MAX_RANGES, RepairError, Summary, is_lacking, next_author,
+    Between, Delivery, FIRST_AUTHOR, LAST_AUTHOR, MAX_AUTHORS, MAX_RANGES, RepairError, Summary,
+    next_author,
 };
+use crate::core::score::is_garbage;
 
 /// Questions in one repair: as many as bring some ten thousand posts. The rest comes with the next.
 const MAX_QUESTIONS: usize = 64;
 /// Neighbors' questions that are answered at once: those of four neighbors, two of each. Each holds
 /// up to a megabyte.
 const ANSWERING: usize = 8;
-/// Authors of a neighbor's question that are compared with what is here: four times as many as one
-/// question lists, since others may stand between them. The rest is compared in later questions.
-const MAX_COMPARED: usize = 4 * MAX_AUTHORS;
 
 impl NodeActor {
     // --- asking ---
@@ -50,12 +53,16 @@ impl NodeActor {
                 answerer: peer,
             },
             deliver: ctx.address(),
+            bad: Cell::new(false),
         };
         let then = asker
             .repair()
             .into_actor(self)
             .map(move |outcome, actor, ctx| {
-                let Outcome { result, posts } = outcome;
+                let Outcome { result, posts, bad } = outcome;
+                if bad {
+                    actor.offended(peer, Offense::BadAnswer, ctx);
+                }
                 tracing::debug!(?topic, ?peer, ?result, posts, "repair ended");
                 actor.emit(NodeEvent::RepairEnded { result, posts });
                 let now = actor.now();
@@ -86,30 +93,38 @@ impl NodeActor {
             asker: from,
             answerer: me,
         };
-        let now = Epoch::at(self.clock.now());
+        let (epoch, now) = (Epoch::at(self.clock.now()), self.now());
+        let within_rate = self.scores.asks(from, now);
+        if !within_rate {
+            self.offended(from, Offense::Questions, ctx);
+        }
         // Refused, the neighbor asks again, or another one.
-        let room = self.answering < ANSWERING && self.topics.contains_key(&topic);
+        let room = within_rate && self.answering < ANSWERING && self.topics.contains_key(&topic);
         self.answering += usize::from(room);
         let answered = async move {
             let answer = match room {
-                true => answer(&ports, between, &question, now).await,
+                true => answer(&ports, between, &question, epoch).await,
                 false => Err(AnswerFailure::Busy),
             };
             let (payload, served) = match answer {
-                Ok((payload, served)) => (Some(payload), Some(served)),
+                Ok((payload, served)) => (Some(payload), Ok(served)),
                 Err(failure) => {
                     tracing::debug!(?topic, ?from, %failure, "neighbor's repair refused");
-                    (None, None)
+                    (None, Err(failure))
                 }
             };
             // Nobody waits any more: fine.
             let sent = ports.gossip.answer(Answer { id, payload }).await;
-            served.filter(|_| sent.is_ok())
+            (served, sent.is_ok())
         };
-        let then = answered.into_actor(self).map(move |served, actor, ctx| {
+        let then = answered.into_actor(self).map(move |answered, actor, ctx| {
             actor.answering -= usize::from(room);
-            let Some(Served { posts, lacking }) = served else {
-                return;
+            let Served { posts, lacking } = match answered {
+                (Ok(served), true) => served,
+                (Err(AnswerFailure::Invalid(error)), _) if is_offense(error) => {
+                    return actor.offended(from, Offense::BadQuestion, ctx);
+                }
+                _ => return,
             };
             actor.emit(NodeEvent::RepairServed { posts });
             let now = actor.now();
@@ -158,6 +173,8 @@ impl Handler<Unusable> for NodeActor {
 struct Outcome {
     result: RepairResult,
     posts: u64,
+    /// The neighbor has sent what no honest one sends.
+    bad: bool,
 }
 
 /// The asking side of one repair.
@@ -166,6 +183,8 @@ struct Asker {
     clock: WallClock,
     between: Between,
     deliver: actix::Addr<NodeActor>,
+    /// A post among those that came is none.
+    bad: Cell<bool>,
 }
 
 /// Why a repair ended early.
@@ -185,24 +204,24 @@ impl Asker {
             let asked = self.ask(from).await;
             let (to, more, brought) = match asked {
                 Ok(asked) => asked,
-                Err(early) => {
-                    let result = self.explain(early);
-                    return Outcome { result, posts };
-                }
+                Err(early) => return self.ended(self.explain(early), posts),
             };
             posts += brought;
             // A neighbor that says "more" and brings nothing new would be asked forever.
             let stuck = more && brought == 0;
             if to == LAST_AUTHOR && (!more || stuck) {
-                let result = RepairResult::Complete;
-                return Outcome { result, posts };
+                return self.ended(RepairResult::Complete, posts);
             }
             if !more || stuck {
                 from = next_author(to);
             }
         }
-        let result = RepairResult::Partial;
-        Outcome { result, posts }
+        self.ended(RepairResult::Partial, posts)
+    }
+
+    fn ended(&self, result: RepairResult, posts: u64) -> Outcome {
+        let bad = self.bad.get();
+        Outcome { result, posts, bad }
     }
 
     /// One question and what comes of it: the last author of its range, whether the neighbor has
@@ -263,8 +282,11 @@ impl Asker {
             for saved in futures_util::future::join_all(saves).await {
                 match saved {
                     Ok(post) => new.push(post),
-                    // An error means that the actor is gone, and with it who counts.
-                    Err(reason) => _ = self.deliver.send(Unusable(reason)).await,
+                    Err(reason) => {
+                        self.bad.set(self.bad.get() || is_garbage(reason));
+                        // An error means that the actor is gone, and with it who counts.
+                        let _gone = self.deliver.send(Unusable(reason)).await;
+                    }
                 }
             }
             saves = rest;
@@ -283,6 +305,7 @@ impl Asker {
             }
             Early::Invalid(error) => {
                 tracing::debug!(?peer, %error, "a neighbor's answer can't be used");
+                self.bad.set(self.bad.get() || is_offense(error));
                 RepairResult::Invalid
             }
         }
@@ -291,6 +314,11 @@ impl Asker {
 
 /// Posts of a repair that are stored at once: one transaction, and room for others at the port.
 const SAVES: usize = 64;
+
+/// A newer version and another clock are no offenses.
+fn is_offense(error: RepairError) -> bool {
+    matches!(error, RepairError::Seal | RepairError::Malformed)
+}
 
 fn failed<E: std::fmt::Display>(error: E) -> Early {
     Early::Failed(error.to_string())
@@ -301,71 +329,6 @@ fn failed<E: std::fmt::Display>(error: E) -> Early {
 fn bounded(mut holding: Holding) -> Holding {
     holding.ranges.truncate(MAX_RANGES);
     holding
-}
-
-/// Why a neighbor's question is not answered.
-#[derive(Debug, thiserror::Error)]
-enum AnswerFailure {
-    #[error("other neighbors are being answered")]
-    Busy,
-    #[error("it can't be used: {0}")]
-    Invalid(#[from] RepairError),
-    #[error("a service failed: {0}")]
-    Service(String),
-}
-
-/// What came of a neighbor's question.
-struct Served {
-    /// Posts that it got.
-    posts: u64,
-    /// It has posts that are not here.
-    lacking: bool,
-}
-
-async fn answer(
-    ports: &Ports,
-    between: Between,
-    question: &[u8],
-    now: Epoch,
-) -> Result<(Bytes, Served), AnswerFailure> {
-    let service = |error: &dyn std::fmt::Display| AnswerFailure::Service(error.to_string());
-    let (epoch, asked) = Summary::peek(question, now)?;
-    debug_assert!(epoch.0.abs_diff(now.0) <= EPOCHS_ACCEPTED);
-    let topic = between.topic;
-    let key = repair_key(ports, topic, epoch)
-        .await
-        .map_err(|e| service(&e))?;
-    let Summary { from, to, have } = Summary::open(question, between, epoch, &key)?;
-    let limit = MAX_COMPARED;
-    let ours = ports.store.holdings(Holdings { topic, from, limit });
-    let ours = ours.await.map_err(|e| service(&e))?;
-    let compared = match ours.last() {
-        Some(last) if ours.len() >= limit => last.author,
-        _ => to,
-    };
-    let in_reach = have.iter().take_while(|theirs| theirs.author <= compared);
-    let lacking = is_lacking(&ours, in_reach);
-    let beyond = PostsBeyond {
-        topic,
-        from,
-        to,
-        have,
-        max_posts: MAX_POSTS,
-        max_bytes: MAX_BYTES,
-    };
-    let beyond = ports
-        .store
-        .posts_beyond(beyond)
-        .await
-        .map_err(|e| service(&e))?;
-    let delivery = Delivery {
-        envelopes: beyond.posts.into_iter().map(|post| post.envelope).collect(),
-        more: beyond.more,
-    };
-    let posts = delivery.envelopes.len() as u64;
-    let nonce = random_nonce().map_err(|e| service(&e))?;
-    let payload = delivery.seal(between, (epoch, asked), &key, nonce);
-    Ok((payload, Served { posts, lacking }))
 }
 
 async fn repair_key(

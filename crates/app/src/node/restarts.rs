@@ -1,6 +1,6 @@
 //! What the node's actor tells a service that was started again, and what it does itself when it was.
 
-use actix::{ActorFutureExt, AsyncContext, Context, Handler, WrapFuture};
+use actix::{ActorFutureExt, AsyncContext, Context, Handler, ResponseActFuture, WrapFuture};
 use kukuri_contract::{
     Dial, DialReason, EndpointAddr, GossipPort, Join, LocalAddress, Never, NodeEvent,
 };
@@ -21,6 +21,8 @@ impl NodeActor {
                 self.neighbor_down(topic, peer, ctx);
             }
         }
+        // First of all: a fresh one lets in anybody.
+        self.tell_bans(ctx);
         let asked = async move { ports.gossip.local_address(LocalAddress).await };
         let then = asked.into_actor(self).map(|address, actor, ctx| {
             match address {
@@ -77,20 +79,29 @@ impl NodeActor {
                 version: env!("CARGO_PKG_VERSION"),
                 secret_store: wires.identity.store,
             });
+            let peers = self.banned.len();
+            self.emit(NodeEvent::BansChanged { peers });
         }
     }
 }
 
 impl Handler<Wire> for NodeActor {
-    type Result = Result<(), Never>;
+    type Result = ResponseActFuture<Self, Result<(), Never>>;
 
-    fn handle(&mut self, Wire(wires): Wire, ctx: &mut Self::Context) -> Self::Result {
+    fn handle(&mut self, Wire(wires): Wire, _: &mut Self::Context) -> Self::Result {
         self.address = Some(wires.address.clone());
         self.wires = Some(wires);
         self.say_started();
-        // After a restart of this actor, there are topics to join again.
-        self.reconcile_all(ctx);
-        Ok(())
+        // Who is banned must be known before anybody is met.
+        let told = self
+            .load_bans()
+            .then(|(), actor: &mut Self, _| actor.say_bans());
+        let then = told.map(|(), actor, ctx| {
+            // After a restart of this actor, there are topics to join again.
+            actor.reconcile_all(ctx);
+            Ok(())
+        });
+        Box::pin(then)
     }
 }
 

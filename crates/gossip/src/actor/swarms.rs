@@ -45,10 +45,11 @@ impl GossipActor {
         // the next one does not bring them again.
         let current = open.subscription == subscription;
         match event {
-            TopicEvent::Received(payload, from) => self.emit(GossipEvent::Received {
+            TopicEvent::Received(payload, from, first_hand) => self.emit(GossipEvent::Received {
                 topic,
                 payload,
                 from,
+                first_hand,
             }),
             TopicEvent::Up(peer) if current => self.neighbor_up(topic, peer),
             TopicEvent::Down(peer) if current => {

@@ -4,6 +4,7 @@
 pub mod addresses;
 pub mod ask_wire;
 pub mod asks;
+pub mod banned;
 pub mod hosts;
 pub mod member;
 pub mod membership;

@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use kukuri_contract::{
-    EndpointId, GossipEvent, GossipPort, NodeEvent, StoreError, StoreEvent, StorePort, TopicId,
-    Verdict,
+    DialResult, EndpointId, GossipEvent, GossipPort, NodeEvent, StoreError, StoreEvent, StorePort,
+    TopicId, Verdict,
 };
 
 use super::series::{self, MAX_LABELS, Series};
@@ -57,15 +57,20 @@ impl Recorder {
                 count(&series::RECEIVED_BYTES, "", payload.len() as u64),
             ],
             GossipEvent::TopicLagged { .. } => vec![count(&series::TOPIC_LAGS, "", 1)],
+            // It took no time, and says nothing of the network.
+            GossipEvent::DialEnded {
+                result: DialResult::Banned,
+                ..
+            } => vec![count(&series::DIALS, DialResult::Banned.as_str(), 1)],
             GossipEvent::DialEnded { result, took, .. } => vec![
                 count(&series::DIALS, result.as_str(), 1),
                 observe(&series::DIAL, *took),
             ],
             GossipEvent::DialDropped { .. } => vec![count(&series::DIALS_DROPPED, "", 1)],
-            GossipEvent::AskDropped { reason } => {
+            GossipEvent::AskDropped { reason, .. } => {
                 vec![count(&series::ASKS_DROPPED, reason.as_str(), 1)]
             }
-            GossipEvent::ProofDropped { side, reason } => {
+            GossipEvent::ProofDropped { side, reason, .. } => {
                 let labels = [side.as_str(), reason.as_str()];
                 vec![Change::Count(series::PROOFS_DROPPED.name, labels, 1)]
             }
@@ -143,6 +148,13 @@ impl Recorder {
                 count(&series::REPAIRS_SERVED, "", 1),
                 count(&series::POSTS_SERVED, "", *posts),
             ],
+            NodeEvent::Offended { offense } => {
+                vec![count(&series::OFFENSES, offense.as_str(), 1)]
+            }
+            NodeEvent::Banned { reason } => vec![count(&series::BANS, reason.as_str(), 1)],
+            NodeEvent::BansChanged { peers } => {
+                vec![set(&series::BANNED, "", *peers as f64)]
+            }
             NodeEvent::Restarted { service, reason } => {
                 let labels = [*service, reason.as_str()];
                 vec![Change::Count(series::RESTARTS.name, labels, 1)]

@@ -5,8 +5,9 @@
 
 use kukuri_contract::{
     AnnounceResult, AskDrop, BeaconDrop, BoardResult, DialResult, DiscoveryPort, GossipPort,
-    HelloDrop, IdentityPort, MetricsPort, PageDrop, PostDrop, ProofDrop, ProofSide, Reachability,
-    RepairResult, RestartReason, SecretStoreKind, SkipReason, Source, StorePort, Verdict,
+    HelloDrop, IdentityPort, MetricsPort, Offense, PageDrop, PostDrop, ProofDrop, ProofSide,
+    Reachability, RepairResult, RestartReason, SecretStoreKind, SkipReason, Source, StorePort,
+    Verdict,
 };
 
 /// One series, or one for each combination of its labels' values.
@@ -105,6 +106,10 @@ const REASON_OF_BEACON_DROP: Label = Label {
 const REASON_OF_POST_DROP: Label = Label {
     name: "reason",
     values: || PostDrop::ALL.map(PostDrop::as_str).to_vec(),
+};
+const OFFENSE: Label = Label {
+    name: "reason",
+    values: || Offense::ALL.map(Offense::as_str).to_vec(),
 };
 const REASON_OF_STORE_FAILURE: Label = Label {
     name: "reason",
@@ -298,6 +303,12 @@ all_series! {
         "Posts of others that were verified, stored and delivered.";
     POSTS_DROPPED = "kukuri_node_posts_dropped_total", Counter, &[REASON_OF_POST_DROP],
         "Posts that were not delivered; duplicates are a part of gossip.";
+    OFFENSES = "kukuri_node_offenses_total", Counter, &[OFFENSE],
+        "What peers did that no honest one does, counted once a second and peer.";
+    BANS = "kukuri_node_bans_total", Counter, &[OFFENSE],
+        "Peers that were banned for a time, by what they did last.";
+    BANNED = "kukuri_node_banned_peers", Gauge, &[],
+        "Peers that are banned.";
     EVENTS_MISSED = "kukuri_node_events_missed_total", Counter, &[SERVICE],
         "Events of a service that the node was too slow for.";
     CALLS_FAILED = "kukuri_node_calls_failed_total", Counter, &[SERVICE],

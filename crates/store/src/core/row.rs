@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use kukuri_contract::Source;
+use kukuri_contract::{Offense, Source};
 
 /// Why a row can't be read, or a value not written.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -20,6 +20,9 @@ pub enum RowError {
     /// No source of peers.
     #[error("{0:?} is no source of peers")]
     Source(String),
+    /// No offense of peers.
+    #[error("{0:?} is no offense of peers")]
+    Offense(String),
 }
 
 /// An id from a column.
@@ -71,6 +74,16 @@ pub fn source(text: &str) -> Result<Source, RowError> {
     found.ok_or_else(|| RowError::Source(text.to_owned()))
 }
 
+/// An offense from a column.
+///
+/// # Errors
+/// There is no such offense.
+pub fn offense(text: &str) -> Result<Offense, RowError> {
+    let mut known = Offense::ALL.into_iter();
+    let found = known.find(|offense| offense.as_str() == text);
+    found.ok_or_else(|| RowError::Offense(text.to_owned()))
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -78,11 +91,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_source_has_a_column() {
+    fn every_source_and_every_offense_has_a_column() {
         for known in Source::ALL {
             assert_eq!(source(known.as_str()), Ok(known));
         }
         assert_eq!(source("smoke"), Err(RowError::Source("smoke".into())));
+        for known in Offense::ALL {
+            assert_eq!(offense(known.as_str()), Ok(known));
+        }
+        assert_eq!(offense("smoke"), Err(RowError::Offense("smoke".into())));
     }
 
     proptest! {

@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test panics where it fails")]
 
+mod bans;
 mod contacts;
 mod corrupt;
 mod kill;

@@ -1,13 +1,16 @@
 //! Files of older versions.
 
-use kukuri_contract::{KnownPeers, UnixMillis, WallClock};
+use kukuri_contract::{
+    Ban, Bans, Contacts, EndpointId, KnownPeers, Offense, SaveBan, UnixMillis, WallClock,
+};
 use kukuri_store::Config;
 use rusqlite::{Connection, params};
 
 use crate::support::{OTHER, TOPIC, all, holding, holdings, open, post, raw, try_open};
 
 /// The steps of the schema as they were released, literally: a released step never changes.
-const STEPS: [&str; 1] = ["
+const STEPS: [&str; 2] = [
+    "
     CREATE TABLE peers (
         topic     BLOB NOT NULL,
         endpoint  BLOB NOT NULL,
@@ -28,8 +31,25 @@ const STEPS: [&str; 1] = ["
         PRIMARY KEY (topic, author, seq)
     ) STRICT;
     CREATE INDEX posts_by_time ON posts (topic, time);
-"];
-const NEWEST: i64 = 2;
+",
+    "
+    ALTER TABLE posts ADD COLUMN received_at INTEGER NOT NULL DEFAULT 0;
+    UPDATE posts SET received_at = min(time, unixepoch() * 1000);
+    CREATE INDEX posts_by_receipt ON posts (topic, received_at);
+    CREATE INDEX peers_by_age ON peers (seen_at);
+    CREATE TABLE floors (
+        topic  BLOB NOT NULL,
+        author BLOB NOT NULL,
+        seq    INTEGER NOT NULL,
+        PRIMARY KEY (topic, author)
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE contacts (
+        address TEXT NOT NULL PRIMARY KEY,
+        seen_at INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID;
+",
+];
+const NEWEST: i64 = 3;
 
 fn older(dir: &std::path::Path, version: usize) -> Connection {
     let connection = raw(dir);
@@ -135,4 +155,48 @@ async fn a_file_of_schema_1_keeps_its_posts_and_peers() {
     assert_eq!(received[..2], times[..2], "the author's time");
     let until = WallClock::system().now().0;
     assert!(received[2] <= until, "a time to come is not when it came");
+}
+
+#[actix::test]
+async fn a_file_of_schema_2_keeps_its_posts_and_contacts_and_takes_bans() {
+    let dir = tempfile::tempdir().unwrap();
+    let connection = older(dir.path(), 2);
+    let post = post(1, 7);
+    let values = params![
+        TOPIC.as_bytes(),
+        post.author.as_bytes(),
+        7,
+        post.time.0 as i64,
+        &post.body[..],
+        &post.envelope[..],
+        WallClock::system().now().0 as i64,
+    ];
+    connection
+        .execute(
+            "INSERT INTO posts VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+            values,
+        )
+        .unwrap();
+    connection
+        .execute("INSERT INTO contacts VALUES ('192.0.2.1:1', 5)", ())
+        .unwrap();
+    drop(connection);
+
+    let (port, _log) = try_open(dir.path(), Config::default(), WallClock::system())
+        .await
+        .unwrap();
+    assert_eq!(all(&port, TOPIC).await, [post]);
+    let contacts = port.contacts(Contacts { limit: 9 }).await.unwrap();
+    assert_eq!(contacts, ["192.0.2.1:1".parse().unwrap()]);
+    assert_eq!(port.bans(Bans { limit: 9 }).await.unwrap(), []);
+    let ban = Ban {
+        peer: EndpointId::from_bytes([9; 32]),
+        until: UnixMillis(5),
+        times: 1,
+        reason: Offense::Flood,
+    };
+    port.save_ban(SaveBan(ban)).await.unwrap();
+    assert_eq!(port.bans(Bans { limit: 9 }).await.unwrap(), [ban]);
+    port.stop().await.unwrap();
+    assert_eq!(version(dir.path()), NEWEST);
 }

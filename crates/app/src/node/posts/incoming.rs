@@ -1,0 +1,85 @@
+//! A broadcast on its way to become a post: checked, opened, verified, stored.
+
+use bytes::Bytes;
+use kukuri_contract::{
+    Epoch, KeyBytes, Post, PostDrop, SavePost, StorePort, TopicId, TopicKeys, UnixMillis,
+};
+
+use crate::compose::Ports;
+use crate::core::post::{self, Packet};
+
+/// Posts sealed for an epoch further ahead than this are not from our time.
+const MAX_EPOCHS_AHEAD: u64 = 2;
+
+/// A post that was verified.
+pub struct Incoming {
+    /// The post.
+    pub post: Post,
+    /// The key that opened it, to be kept.
+    pub seal_key: Option<(Epoch, KeyBytes)>,
+}
+
+/// Checks what can be checked without keys.
+pub fn accept(payload: &Bytes, secret: bool, now: UnixMillis) -> Result<Packet, PostDrop> {
+    let packet = Packet::parse(payload)?;
+    match &packet {
+        Packet::Clear(_) if secret => Err(PostDrop::WrongKind),
+        Packet::Sealed { .. } if !secret => Err(PostDrop::WrongKind),
+        Packet::Sealed { epoch, .. } if epoch.0 > Epoch::at(now).0 + MAX_EPOCHS_AHEAD => {
+            Err(PostDrop::Future)
+        }
+        _ => Ok(packet),
+    }
+}
+
+/// What the store says of a post.
+pub enum Stored {
+    /// It was not there before.
+    New(Incoming),
+    /// It was there; the author's time.
+    Known(UnixMillis),
+}
+
+/// Opens and verifies a post.
+pub async fn unseal(
+    ports: Ports,
+    topic: TopicId,
+    packet: Packet,
+    known_key: Option<KeyBytes>,
+    now: UnixMillis,
+) -> Result<Incoming, PostDrop> {
+    let (envelope, seal_key) = match packet {
+        Packet::Clear(envelope) => (envelope, None),
+        Packet::Sealed {
+            epoch,
+            nonce,
+            sealed,
+        } => {
+            let key = match known_key {
+                Some(key) => key,
+                None => {
+                    let keys = ports.identity.topic_keys(TopicKeys { topic, epoch }).await;
+                    let key = keys.map_err(|_| PostDrop::NoKey)?.post_seal;
+                    key.ok_or(PostDrop::WrongKind)?
+                }
+            };
+            let envelope = post::open(&sealed, nonce, topic, epoch, &key)?;
+            (envelope, Some((epoch, key)))
+        }
+    };
+    let post = post::verify(topic, &envelope, now)?;
+    Ok(Incoming { post, seal_key })
+}
+
+/// Stores a post.
+pub async fn save(store: StorePort, incoming: Incoming) -> Result<Stored, PostDrop> {
+    let saved = store.save_post(SavePost(incoming.post.clone())).await;
+    match saved {
+        Ok(saved) if saved.new => Ok(Stored::New(incoming)),
+        Ok(_) => Ok(Stored::Known(incoming.post.time)),
+        Err(error) => {
+            tracing::debug!(%error, "post not stored");
+            Err(PostDrop::NotStored)
+        }
+    }
+}
