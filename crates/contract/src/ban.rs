@@ -60,7 +60,8 @@ pub struct Ban {
     pub peer: EndpointId,
     /// Until when, by this node's clock.
     pub until: UnixMillis,
-    /// How often it was banned, this time included; each one is longer than the one before.
+    /// How often it was banned for what it did for sure, this time included; each of these is longer than
+    /// the one before.
     pub times: u32,
     /// What it did last.
     pub reason: Offense,

@@ -2,7 +2,7 @@
 //!
 //! Each offense adds points to its peer, at most once a second for each kind, so that a burst counts
 //! as one. Points fade: half of them are gone after `HALF_LIFE`. Who has `LIMIT` of them is banned,
-//! and longer each time. A peer answers for what it sent itself, never for what it hands on.
+//! and longer each time, but for broadcasts. A peer answers for what it sent itself, never for what it hands on.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -18,6 +18,9 @@ const LIMIT: f64 = 100.0;
 const HALF_LIFE: Duration = Duration::from_secs(60);
 /// The first ban. Ten minutes, an epoch: long enough to calm down a node that is only broken.
 pub const FIRST_BAN_MS: u64 = 10 * 60 * 1000;
+/// A ban for broadcasts. A minute, and never more: that they were first hand is a hint only (the hop
+/// count of iroh-gossip 0.101 wraps at 65,536), so a member could have others ban its neighbor for longer.
+const BROADCASTS_BAN_MS: u64 = 60 * 1000;
 /// The longest one: each is twice as long as the one before, up to a day.
 pub const LONGEST_BAN_MS: u64 = 24 * 60 * 60 * 1000;
 /// So long after its end a ban is forgotten, and the next one is a first one.
@@ -76,6 +79,11 @@ pub fn is_garbage(reason: PostDrop) -> bool {
         | PostDrop::Overload
         | PostDrop::RateLimited => false,
     }
+}
+
+/// Whether an offense was seen in broadcasts, of which nobody knows for sure who sent them first.
+fn in_broadcasts(offense: Offense) -> bool {
+    matches!(offense, Offense::Garbage | Offense::Flood | Offense::Replay)
 }
 
 /// What came of an offense.
@@ -194,9 +202,15 @@ impl Scores {
         self.peers.remove(&id);
         let before = self.bans.get(&id);
         let before = before.filter(|ban| ban.until.0.saturating_add(FORGIVEN_MS) > wall.0);
-        let times = before.map_or(0, |ban| ban.times).saturating_add(1);
-        let doubled = 1_u64.checked_shl(times - 1).unwrap_or(u64::MAX);
-        let lasts = FIRST_BAN_MS.saturating_mul(doubled).min(LONGEST_BAN_MS);
+        let before = before.map_or(0, |ban| ban.times);
+        let (times, lasts) = match in_broadcasts(offense) {
+            true => (before, BROADCASTS_BAN_MS),
+            false => {
+                let doubled = 1_u64.checked_shl(before).unwrap_or(u64::MAX);
+                let lasts = FIRST_BAN_MS.saturating_mul(doubled).min(LONGEST_BAN_MS);
+                (before.saturating_add(1), lasts)
+            }
+        };
         let ban = Ban {
             peer: id,
             until: UnixMillis(wall.0.saturating_add(lasts)),

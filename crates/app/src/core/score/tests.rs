@@ -59,7 +59,7 @@ fn bans_get_longer_end_and_are_forgotten() {
     let mut ban = |scores: &mut Scores, wall: UnixMillis| {
         loop {
             start += S;
-            if let Outcome::Banned(ban) = scores.offends(peer(1), Offense::Flood, start, wall) {
+            if let Outcome::Banned(ban) = scores.offends(peer(1), Offense::BadStream, start, wall) {
                 return ban;
             }
         }
@@ -83,6 +83,32 @@ fn bans_get_longer_end_and_are_forgotten() {
 }
 
 #[test]
+fn bans_for_broadcasts_are_short_and_make_no_other_longer() {
+    let mut scores = Scores::default();
+    let mut wall = WALL;
+    for offense in [Offense::Garbage, Offense::Flood, Offense::Replay] {
+        let start = Duration::from_millis(wall.0 - WALL.0);
+        let banned = (1..100).find_map(|n| {
+            match scores.offends(peer(1), offense, start + n * S, wall) {
+                Outcome::Banned(ban) => Some(ban),
+                _ => None,
+            }
+        });
+        let ban = banned.unwrap();
+        assert_eq!((ban.until.0 - wall.0, ban.times), (60_000, 0));
+        wall = UnixMillis(ban.until.0 + 600_000);
+    }
+    let start = Duration::from_millis(wall.0 - WALL.0);
+    let banned = (1..100).find_map(|n| {
+        match scores.offends(peer(1), Offense::BadAnswer, start + n * S, wall) {
+            Outcome::Banned(ban) => Some(ban),
+            _ => None,
+        }
+    });
+    assert_eq!(banned.unwrap().times, 1, "a first one");
+}
+
+#[test]
 fn bans_of_an_earlier_run_count() {
     let mut scores = Scores::default();
     let ban = |n, until| Ban {
@@ -99,7 +125,7 @@ fn bans_of_an_earlier_run_count() {
     assert_eq!(scores.banned(WALL).collect::<Vec<_>>(), [peer(2), peer(3)]);
     let tomorrow = UnixMillis(WALL.0 + LONGEST_BAN_MS);
     assert_eq!(scores.banned(tomorrow).count(), 0, "no ban is longer");
-    let (_, again) = until_banned(&mut scores, Offense::Garbage, S).unwrap();
+    let (_, again) = until_banned(&mut scores, Offense::BadClaim, S).unwrap();
     assert_eq!(again.times, 4);
 }
 
