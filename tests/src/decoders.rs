@@ -6,18 +6,20 @@
 //! seal. Where the first byte is odd, the rest is taken for the *content*, and sealed with the right
 //! keys: what a member with bad intent can send.
 
+mod texts;
+
 use std::fmt::Debug;
 
 use bytes::Bytes;
 use chacha20poly1305::aead::{Aead, KeyInit, Payload};
 use chacha20poly1305::{XChaCha20Poly1305, XNonce};
-use data_encoding::BASE32_NOPAD;
 use ed25519_dalek::{Signer, SigningKey};
 use hmac::{Hmac, Mac};
 use kukuri::core::post::{self, Packet};
 use kukuri::core::repair::{Between, Delivery, Summary};
 use kukuri_contract::{
-    EndpointId, Epoch, EpochKeys, KeyBytes, MemberKeys, SignRequest, TopicId, TopicName, UnixMillis,
+    AuthorId, AuthorLink, EndpointId, Epoch, EpochKeys, KeyBytes, MemberKeys, SignRequest,
+    Signature, TopicId, TopicName, UnixMillis,
 };
 use kukuri_discovery::core::beacon::{self, Beacon};
 use kukuri_discovery::core::dialback::DialBack;
@@ -27,17 +29,13 @@ use kukuri_discovery::core::record::Record;
 use kukuri_gossip::core::ask_wire;
 use kukuri_gossip::core::member::{self, Channel};
 use kukuri_identity::core::derive::TopicKey;
-use kukuri_identity::core::keys::Keys;
-use kukuri_identity::core::sealed::{self, Cost, Unlock};
-use kukuri_identity::{format_invite, format_secret, parse_invite, parse_secret};
-use sha2::{Digest, Sha256};
-use zeroize::Zeroizing;
+use sha2::Sha256;
 
 /// Reads any bytes, and panics where something is wrong.
 pub type Decoder = fn(&[u8]);
 
 /// The decoders and their names, which are those of the fuzz targets.
-pub const ALL: [(&str, Decoder); 16] = [
+pub const ALL: [(&str, Decoder); 19] = [
     ("record", record),
     ("hello_request", hello_request),
     ("hello_reply", hello_reply),
@@ -49,11 +47,14 @@ pub const ALL: [(&str, Decoder); 16] = [
     ("repair_answer", repair_answer),
     ("membership", membership),
     ("ask", ask),
-    ("stored_keys", stored_keys),
-    ("sealed_keys", sealed_keys),
-    ("topic_secret", topic_secret),
-    ("invite", invite),
-    ("config", config),
+    ("stored_keys", texts::stored_keys),
+    ("sealed_keys", texts::sealed_keys),
+    ("topic_secret", texts::topic_secret),
+    ("invite", texts::invite),
+    ("author_link", texts::author_link),
+    ("author_links", texts::author_links),
+    ("topics_file", texts::topics_file),
+    ("config", texts::config),
 ];
 
 /// Runs the decoder of this name.
@@ -213,13 +214,29 @@ fn page(bytes: &[u8]) {
 
 // --- posts and their repair ----------------------------------------------------------------------
 
+/// Signed by the writer, and where there is room for a link, that by its author.
 fn post(bytes: &[u8]) {
     let (topic, ..) = topic();
-    let author = SigningKey::from_bytes(&[2; 32]);
+    let [author, person] = [2, 3].map(|n| SigningKey::from_bytes(&[n; 32]));
     let payload = sealed(bytes, |content| {
         let mut envelope = content.to_vec();
         if let Some(id) = envelope.get_mut(1..33) {
             id.copy_from_slice(author.verifying_key().as_bytes());
+        }
+        if envelope.first() == Some(&post::LINKED)
+            && let Some(link) = envelope.get_mut(49..153)
+        {
+            let id = person.verifying_key();
+            link[..32].copy_from_slice(id.as_bytes());
+            let statement = SignRequest::Link {
+                author: AuthorId::from_bytes(id.to_bytes()),
+                writer: AuthorId::from_bytes(author.verifying_key().to_bytes()),
+                issued_at: UnixMillis(u64::from_be_bytes(
+                    link[32..40].try_into().expect("eight bytes"),
+                )),
+            };
+            let signature = person.sign(&statement.preimage()).to_bytes();
+            link[40..].copy_from_slice(&signature);
         }
         let statement = SignRequest::Post {
             topic,
@@ -243,8 +260,26 @@ fn post(bytes: &[u8]) {
     };
     if let Ok(read) = post::verify(topic, &envelope, NOW) {
         assert_eq!(read.envelope, envelope);
-        let unsigned = post::unsigned(read.author, read.seq, read.time, &read.body);
-        assert!(envelope.starts_with(&unsigned));
+        let unsigned = match (&read.revokes, read.author == read.writer) {
+            (Some(revokes), _) => {
+                post::unsigned_revocation(read.writer, read.seq, read.time, revokes)
+            }
+            (None, true) => post::unsigned(read.writer, read.seq, read.time, &read.body),
+            (None, false) => {
+                let link = AuthorLink {
+                    author: read.author,
+                    writer: read.writer,
+                    issued_at: UnixMillis(u64::from_be_bytes(
+                        envelope[81..89].try_into().expect("eight bytes"),
+                    )),
+                    signature: Signature::from_bytes(
+                        envelope[89..153].try_into().expect("a signature"),
+                    ),
+                };
+                post::unsigned_linked(&link, read.seq, read.time, &read.body)
+            }
+        };
+        assert_eq!(envelope[..envelope.len() - 64], unsigned);
     }
 }
 
@@ -330,56 +365,4 @@ fn ask(bytes: &[u8]) {
         assert!(bytes.starts_with(&ask_wire::write_header(topic)));
     }
     let _ = ask_wire::read_answer(Bytes::copy_from_slice(bytes));
-}
-
-// --- files and texts -----------------------------------------------------------------------------
-
-fn stored_keys(bytes: &[u8]) {
-    if let Ok(read) = Keys::from_stored(bytes) {
-        assert_eq!(read.to_stored().as_slice(), bytes);
-    }
-}
-
-/// The encrypted file of keys. By a key file only: a passphrase costs what the file says.
-fn sealed_keys(bytes: &[u8]) {
-    let unlock = Unlock::Key(Zeroizing::new([3; 32]));
-    let file = sealed(bytes, |content| {
-        let file = sealed::seal(content, &unlock, Cost::NEW, &[4; 16], &NONCE);
-        file.expect("a key file needs no memory")
-    });
-    let _ = sealed::lock(&file);
-    if let Ok(plain) = sealed::open(&file, &unlock) {
-        stored_keys(&plain);
-    }
-}
-
-fn topic_secret(bytes: &[u8]) {
-    let text = String::from_utf8_lossy(bytes);
-    let _ = text.parse::<TopicName>();
-    if let Ok(read) = parse_secret(&text) {
-        let again = format_secret(&read);
-        assert_eq!(again.as_str(), text.trim().to_lowercase());
-    }
-}
-
-/// A text, or the content of one with the right check.
-fn invite(bytes: &[u8]) {
-    let text = sealed(bytes, |content| {
-        let check = Sha256::digest([b"kukuri/1 invite text\0", content].concat());
-        let letters = BASE32_NOPAD.encode(&[content, &check[..4]].concat());
-        format!("kukuri-invite-1:{}", letters.to_lowercase()).into_bytes()
-    });
-    let text = String::from_utf8_lossy(&text);
-    if let Ok(read) = parse_invite(&text) {
-        let again = format_invite(&read);
-        assert_eq!(again.as_str(), text.trim().to_lowercase());
-    }
-}
-
-/// The config file.
-fn config(bytes: &[u8]) {
-    if let Ok(read) = toml::from_str::<kukuri::Config>(&String::from_utf8_lossy(bytes)) {
-        let again = toml::to_string(&read).expect("a config can be written");
-        same(&read, toml::from_str(&again));
-    }
 }

@@ -6,9 +6,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use kukuri_contract::{
-    AddTopicError, CallError, DiscoverError, DiscoveryPort, GossipPort, IdentityPort, JoinError,
-    SetAddressError, SignError, StoreError, StorePort, TopicKeysError,
+    AddTopicError, AuthorId, CallError, DiscoverError, DiscoveryPort, GossipPort, IdentityPort,
+    JoinError, SetAddressError, SignError, StoreError, StorePort, TopicKeysError,
 };
+use kukuri_identity::{LinkError, LinkRefused, LinksFileError};
 
 use crate::core::post::MAX_BODY_BYTES;
 
@@ -180,6 +181,27 @@ impl TopicError {
     }
 }
 
+/// Why an author link is not made, used or revoked.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LinkingError {
+    /// The identity does not start.
+    #[error(transparent)]
+    Start(#[from] StartError),
+    /// The text is no link.
+    #[error("the link can't be used: {0}")]
+    Link(#[from] LinkError),
+    /// It would make no sense.
+    #[error(transparent)]
+    Refused(#[from] LinkRefused),
+    /// The links of this node can't be read or written.
+    #[error(transparent)]
+    File(#[from] LinksFileError),
+    /// The identity service did not sign.
+    #[error(transparent)]
+    Sign(#[from] CallError<SignError>),
+}
+
 /// Why a node gave up.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
@@ -223,6 +245,12 @@ pub enum PostError {
          identity? The next post gets a higher number: try again"
     )]
     NumberTaken(u64),
+    /// The author in whose name this node writes does not let it any more.
+    #[error(
+        "the author {0} no longer lets this node write in its name; ask for another identity of this \
+         node, or take another --data-dir"
+    )]
+    Revoked(AuthorId),
     /// As many posts are being written as may be.
     #[error("{0} posts are being written already; wait for one of them, then try again")]
     Busy(usize),
@@ -243,7 +271,8 @@ impl PostError {
     pub(crate) fn is_unwritten(&self) -> bool {
         match self {
             Self::Store(CallError::Refused(_) | CallError::Busy { .. }) => true,
-            Self::Store(_) | Self::NumberTaken(_) => false,
+            // Of a revoked one, the number is settled.
+            Self::Store(_) | Self::NumberTaken(_) | Self::Revoked(_) => false,
             _ => true,
         }
     }

@@ -50,7 +50,8 @@ pub mod supervise;
 pub use config::{CONFIG_FILE, Config, ENV_PREFIX, NodeConfig};
 pub use core::post::MAX_BODY_BYTES;
 pub use error::{
-    Cause, ConfigError, GaveUp, HistoryError, PostError, ReadError, StartError, TopicError,
+    Cause, ConfigError, GaveUp, HistoryError, LinkingError, PostError, ReadError, StartError,
+    TopicError,
 };
 pub use history::stored_posts;
 pub use kukuri_contract as contract;
@@ -66,6 +67,7 @@ pub use kukuri_identity::{
 };
 pub use node::{
     JoinOptions, Node, NodeBuilder, NodeInfo, PostEvent, Topic, TopicEvent, TopicEvents, WhoIs,
-    export_identity, import_identity, is_running, rotate_identity, who_is,
+    export_identity, give_author_link, import_identity, is_running, revoke_author_link,
+    rotate_identity, use_author_link, who_is,
 };
 pub use supervise::Service;

@@ -8,10 +8,10 @@ use std::collections::BTreeMap;
 use actix::{Actor, ActorContext, Context, Handler};
 use ed25519_dalek::{Signer, SigningKey};
 use kukuri_contract::{
-    AddTopic, AddTopicError, AuthorId, AuthorLink, EndpointId, EpochKeys, IdentityInfo,
-    IdentityPort, InfoHash, KeyBytes, Limits, Never, Probe, RemoveTopic, SecretStoreKind, Sign,
-    SignError, SignRequest, Signature, Stop, TopicId, TopicKeys, TopicKeysError, UnixMillis,
-    Whoami,
+    AddTopic, AddTopicError, AuthorId, AuthorLinks, EndpointId, EpochKeys, IdentityInfo,
+    IdentityPort, InfoHash, KeyBytes, Limits, Links, LinksError, Never, Probe, RemoveTopic,
+    SecretStoreKind, Sign, SignError, SignRequest, Signature, Stop, TopicId, TopicKeys,
+    TopicKeysError, Whoami,
 };
 use sha2::{Digest, Sha256};
 
@@ -54,24 +54,20 @@ impl Handler<Whoami> for MemoryIdentity {
 
     fn handle(&mut self, _: Whoami, _: &mut Self::Context) -> Self::Result {
         let (endpoint, author) = self.ids();
-        let issued_at = UnixMillis(0);
-        let link = SignRequest::Link {
-            author,
-            endpoint,
-            issued_at,
-        };
         Ok(IdentityInfo {
             endpoint,
             author,
-            link: AuthorLink {
-                author,
-                endpoint,
-                issued_at,
-                author_signature: sign(&self.author, &link),
-                endpoint_signature: sign(&self.endpoint, &link),
-            },
+            links: AuthorLinks::default(),
             store: SecretStoreKind::Memory,
         })
+    }
+}
+
+impl Handler<Links> for MemoryIdentity {
+    type Result = Result<AuthorLinks, LinksError>;
+
+    fn handle(&mut self, _: Links, _: &mut Self::Context) -> Self::Result {
+        Ok(AuthorLinks::default())
     }
 }
 
@@ -131,16 +127,12 @@ impl Handler<Sign> for MemoryIdentity {
     type Result = Result<Signature, SignError>;
 
     fn handle(&mut self, Sign(request): Sign, _: &mut Self::Context) -> Self::Result {
-        let (endpoint, author) = self.ids();
+        let (_, author) = self.ids();
         match &request {
             SignRequest::Record { .. } | SignRequest::Heartbeat { .. } => {
                 Ok(sign(&self.endpoint, &request))
             }
-            SignRequest::Link {
-                author: a,
-                endpoint: e,
-                ..
-            } if *a != author || *e != endpoint => Err(SignError::NotOurs),
+            SignRequest::Link { author: a, .. } if *a != author => Err(SignError::NotOurs),
             _ => Ok(sign(&self.author, &request)),
         }
     }

@@ -25,6 +25,8 @@ service! {
         topic_keys: TopicKeys,
         /// Signs one of the statements that kukuri knows; never raw bytes.
         sign: Sign,
+        /// Under whose link this node writes, and whom its author no longer lets write.
+        links: Links,
     }
 }
 
@@ -34,6 +36,7 @@ request! {
     RemoveTopic => (), Never;
     TopicKeys => EpochKeys, TopicKeysError;
     Sign => Signature, SignError;
+    Links => AuthorLinks, LinksError;
 }
 
 /// Asks who this node is.
@@ -45,10 +48,11 @@ pub struct Whoami;
 pub struct IdentityInfo {
     /// The endpoint of this node.
     pub endpoint: EndpointId,
-    /// The author of this node's posts.
+    /// This node's own author key, the *writer* of its posts. The author, too, unless it writes under
+    /// a link.
     pub author: AuthorId,
-    /// Proof that both belong together.
-    pub link: AuthorLink,
+    /// The links of its author key, as of the start.
+    pub links: AuthorLinks,
     /// Where the secrets are kept.
     pub store: SecretStoreKind,
 }
@@ -82,19 +86,44 @@ impl SecretStoreKind {
     }
 }
 
-/// The statement "this author writes from this endpoint", signed by both keys.
+/// The statement "this writer may write in this author's name", signed by the author. The writer
+/// agrees by its own signature under each post that has the link in it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AuthorLink {
-    /// The author.
+    /// The author: the key of one node of a person, its *main* node.
     pub author: AuthorId,
-    /// The endpoint.
-    pub endpoint: EndpointId,
+    /// The writer: the key of another node of that person.
+    pub writer: AuthorId,
     /// When it was made.
     pub issued_at: UnixMillis,
     /// By the author's key over [`SignRequest::Link`].
-    pub author_signature: Signature,
-    /// By the endpoint's key over [`SignRequest::Link`].
-    pub endpoint_signature: Signature,
+    pub signature: Signature,
+}
+
+/// Asks for the links as they are at the moment: a user may have changed them.
+#[derive(Debug, Clone, Copy)]
+pub struct Links;
+
+/// Answer to [`Links`].
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct AuthorLinks {
+    /// Under which link this node writes; without one, in its own name. Its signature is verified.
+    pub used: Option<AuthorLink>,
+    /// Whom the author of this node no longer lets write, at most [`MAX_REVOKED`].
+    pub revoked: Vec<AuthorId>,
+}
+
+/// Most writers that an author can revoke, in a topic and in all. 64: far more nodes than a person
+/// has, and it bounds what any author key can have others remember.
+pub const MAX_REVOKED: usize = 64;
+
+/// Why there are no links.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum LinksError {
+    /// Where they are kept can't be read.
+    #[error("the author links can't be read: {0}")]
+    Unreadable(String),
 }
 
 /// Adds a topic.
@@ -224,12 +253,12 @@ pub enum SignRequest {
         /// The envelope without its signature.
         envelope: Vec<u8>,
     },
-    /// "This author writes from this endpoint", by the key of the author.
+    /// "This writer may write in this author's name", by the key of the author.
     Link {
         /// The author.
         author: AuthorId,
-        /// The endpoint.
-        endpoint: EndpointId,
+        /// The writer.
+        writer: AuthorId,
         /// When.
         issued_at: UnixMillis,
     },
@@ -258,12 +287,12 @@ impl SignRequest {
             }
             Self::Link {
                 author,
-                endpoint,
+                writer,
                 issued_at,
             } => [
-                b"kukuri/1 link\0".as_slice(),
+                b"kukuri/1 delegate\0".as_slice(),
                 author.as_bytes(),
-                endpoint.as_bytes(),
+                writer.as_bytes(),
                 &issued_at.0.to_be_bytes(),
             ]
             .concat(),
@@ -281,9 +310,7 @@ impl fmt::Debug for SignRequest {
             Self::Post { topic, envelope } => {
                 write!(f, "Post({topic:?}, {} bytes)", envelope.len())
             }
-            Self::Link {
-                author, endpoint, ..
-            } => write!(f, "Link({author:?}, {endpoint:?})"),
+            Self::Link { author, writer, .. } => write!(f, "Link({author:?}, {writer:?})"),
         }
     }
 }
@@ -292,7 +319,7 @@ impl fmt::Debug for SignRequest {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SignError {
-    /// A link names an author or an endpoint that is not this node's.
+    /// A link names an author that is not this node's.
     #[error("the statement names a key that is not this node's")]
     NotOurs,
 }

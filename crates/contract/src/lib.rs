@@ -52,9 +52,9 @@ pub use gossip::{
     Joined, Leave, LocalAddress, LocalAddresses, MAX_ANSWER_BYTES, MAX_ASK_BYTES, SetBanned,
 };
 pub use identity::{
-    AddTopic, AddTopicError, AuthorLink, EndpointKey, EpochKeys, IdentityInfo, IdentityPort,
-    IdentityService, KeyBytes, RemoveTopic, SecretStoreKind, Sign, SignError, SignRequest,
-    TopicKeys, TopicKeysError, Whoami,
+    AddTopic, AddTopicError, AuthorLink, AuthorLinks, EndpointKey, EpochKeys, IdentityInfo,
+    IdentityPort, IdentityService, KeyBytes, Links, LinksError, MAX_REVOKED, RemoveTopic,
+    SecretStoreKind, Sign, SignError, SignRequest, TopicKeys, TopicKeysError, Whoami,
 };
 pub use ids::{
     AuthorId, EPOCH_SECONDS, EndpointId, Epoch, IdError, InfoHash, Signature, TopicId, UnixMillis,
@@ -68,9 +68,9 @@ pub use peer::{EndpointAddr, EndpointAddrError, MAX_DIRECT_ADDRESSES, Source};
 pub use port::{CallError, Gate, Limits, Line, Never, Probe, Request, Stop};
 pub use reachability::Reachability;
 pub use store::{
-    Bans, Beyond, Contacts, Holding, Holdings, KnownPeer, KnownPeers, LastSeq, Post, Posts,
-    PostsBeyond, Remember, RememberContacts, SaveBan, SavePost, Saved, StoreError, StoreEvent,
-    StorePort, StoreService,
+    Bans, Beyond, Contacts, Holding, Holdings, KnownPeer, KnownPeers, LastSeq, MAX_KEPT, Post,
+    Posts, PostsBeyond, Remember, RememberContacts, Revocation, RevocationsDue, SaveBan, SavePost,
+    Saved, StoreError, StoreEvent, StorePort, StoreService,
 };
 pub use supervision::{Drill, Watch};
 pub use topic::{MAX_TOPIC_NAME_BYTES, SECRET_BYTES, TopicName, TopicNameError, TopicSecret};

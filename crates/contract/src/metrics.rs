@@ -44,7 +44,7 @@ pub enum PostDrop {
     Version,
     /// The body is larger than a post may be.
     Oversize,
-    /// The signature is not the author's, or is for another topic.
+    /// The signature is not the writer's, or is for another topic, or the link is not the author's.
     BadSignature,
     /// The seal is broken, or made with another key.
     Seal,
@@ -52,6 +52,8 @@ pub enum PostDrop {
     WrongKind,
     /// Delivered before.
     Duplicate,
+    /// Its author no longer lets its writer write.
+    Revoked,
     /// Written in the future.
     Future,
     /// The identity service gave no key to open it with.
@@ -69,7 +71,7 @@ pub enum PostDrop {
 
 impl PostDrop {
     /// All reasons.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Malformed,
         Self::Version,
         Self::Oversize,
@@ -77,6 +79,7 @@ impl PostDrop {
         Self::Seal,
         Self::WrongKind,
         Self::Duplicate,
+        Self::Revoked,
         Self::Future,
         Self::NoKey,
         Self::NotJoined,
@@ -95,6 +98,7 @@ impl PostDrop {
             Self::Seal => "seal",
             Self::WrongKind => "wrong_kind",
             Self::Duplicate => "duplicate",
+            Self::Revoked => "revoked",
             Self::Future => "future",
             Self::NoKey => "no_key",
             Self::NotJoined => "not_joined",

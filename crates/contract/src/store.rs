@@ -21,14 +21,16 @@ service! {
         known_peers: KnownPeers,
         /// Saves a post; saving it again changes nothing.
         save_post: SavePost,
-        /// The posts of a topic, oldest first.
+        /// The posts of a topic, oldest first; without revocations, which have no text.
         posts: Posts,
-        /// The highest sequence number that an author has used in a topic.
+        /// The highest sequence number that a writer has used in a topic.
         last_seq: LastSeq,
         /// Which posts of a topic are here, for gap repair.
         holdings: Holdings,
         /// The posts of a topic that somebody with other holdings lacks.
         posts_beyond: PostsBeyond,
+        /// Which revocations an author should send to a topic.
+        revocations_due: RevocationsDue,
         /// Keeps DHT contacts to start from next time; the newest replace the oldest.
         remember_contacts: RememberContacts,
         /// DHT contacts to start from, last seen first.
@@ -48,6 +50,7 @@ request! {
     LastSeq => Option<u64>, StoreError;
     Holdings => Vec<Holding>, StoreError;
     PostsBeyond => Beyond, StoreError;
+    RevocationsDue => Vec<Revocation>, StoreError;
     RememberContacts => (), StoreError;
     Contacts => Vec<SocketAddr>, StoreError;
     SaveBan => (), StoreError;
@@ -113,14 +116,18 @@ pub struct KnownPeer {
 pub struct Post {
     /// The topic.
     pub topic: TopicId,
-    /// Who wrote it.
+    /// In whose name: the writer itself, or who has let it write by a link.
     pub author: AuthorId,
-    /// Its number among the author's posts in this topic, from 1 on.
+    /// Which key wrote it. It has a log of its own in each topic, and no two nodes have the same.
+    pub writer: AuthorId,
+    /// Its number among the writer's posts in this topic, from 1 on.
     pub seq: u64,
-    /// When, by the author's clock.
+    /// When, by the writer's clock.
     pub time: UnixMillis,
     /// What it says.
     pub body: Bytes,
+    /// It is no text, but says that another writer may no longer write in the author's name.
+    pub revokes: Option<Revocation>,
     /// The signed envelope without seal, so that the post can be handed on.
     pub envelope: Bytes,
 }
@@ -138,6 +145,28 @@ impl fmt::Debug for Post {
     }
 }
 
+/// What an author says when it no longer lets a writer write in its name, in one topic.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Revocation {
+    /// The writer.
+    pub writer: AuthorId,
+    /// The numbers of the writer's posts that stay good: ranges, both ends included, ascending,
+    /// with gaps between; at most [`MAX_KEPT`].
+    pub kept: Vec<(u64, u64)>,
+}
+
+/// Most ranges of posts that a revocation keeps. 16: a writer leaves out no numbers, so one is the
+/// rule; whoever makes many gaps has stolen its key.
+pub const MAX_KEPT: usize = 16;
+
+impl Revocation {
+    /// Whether a post of the writer in the author's name stays good.
+    pub fn keeps(&self, seq: u64) -> bool {
+        let mut kept = self.kept.iter();
+        kept.any(|(first, last)| (*first..=*last).contains(&seq))
+    }
+}
+
 /// Saves a post.
 #[derive(Debug, Clone)]
 pub struct SavePost(pub Post);
@@ -147,6 +176,8 @@ pub struct SavePost(pub Post);
 pub struct Saved {
     /// The post was not there before.
     pub new: bool,
+    /// Its author has revoked its writer. It was not saved; its number is settled.
+    pub revoked: bool,
 }
 
 /// Asks for the posts of a topic.
@@ -160,12 +191,24 @@ pub struct Posts {
     pub limit: usize,
 }
 
-/// Asks for the highest sequence number that an author has used in a topic.
+/// Asks which revocations an author should send to a topic: those that it has not sent there, or so
+/// long ago that they will soon be dropped by the retention, or are gone already.
+#[derive(Debug, Clone)]
+pub struct RevocationsDue {
+    /// The topic.
+    pub topic: TopicId,
+    /// The author.
+    pub author: AuthorId,
+    /// Whom it no longer lets write.
+    pub writers: Vec<AuthorId>,
+}
+
+/// Asks for the highest sequence number that a writer has used in a topic.
 #[derive(Debug, Clone, Copy)]
 pub struct LastSeq {
     /// The topic.
     pub topic: TopicId,
-    /// The author.
+    /// The writer.
     pub author: AuthorId,
 }
 
@@ -180,10 +223,11 @@ pub struct Holdings {
     pub limit: usize,
 }
 
-/// Which posts of one author are settled: here, or once here and dropped by the retention.
+/// Which posts of one writer are settled: here, or once here and dropped by the retention or for a
+/// revocation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Holding {
-    /// The author.
+    /// The writer.
     pub author: AuthorId,
     /// Settled numbers as ranges, both ends included, ascending, with gaps between.
     pub ranges: Vec<(u64, u64)>,

@@ -2,11 +2,11 @@
 
 use std::path::PathBuf;
 
-use actix::{Actor, ActorContext, Context, Handler};
+use actix::{Actor, ActorContext, Context, Handler, ResponseFuture};
 use kukuri_contract::{
-    AddTopic, AddTopicError, EndpointKey, EpochKeys, Factory, IdentityInfo, IdentityPort, Limits,
-    Never, Probe, RemoveTopic, SecretStoreKind, Sign, SignError, Signature, Stop, TopicId,
-    TopicKeys, TopicKeysError, WallClock, Whoami,
+    AddTopic, AddTopicError, AuthorLinks, EndpointKey, EpochKeys, Factory, IdentityInfo,
+    IdentityPort, Limits, Links, LinksError, Never, Probe, RemoveTopic, SecretStoreKind, Sign,
+    SignError, Signature, Stop, TopicId, TopicKeys, TopicKeysError, WallClock, Whoami,
 };
 use tokio::task::spawn_blocking;
 
@@ -15,6 +15,7 @@ use crate::config::Config;
 use crate::core::keys::Keys;
 use crate::core::topics::Topics;
 use crate::error::IdentityError;
+use crate::links::{read_links, told};
 use crate::store::{MemoryStore, Opened, Place, open};
 use crate::unlock::{Prompt, Sources};
 
@@ -96,21 +97,27 @@ impl Factory for KeyringIdentity {
         let Deps {
             data_dir, memory, ..
         } = deps;
-        let (max_topics, dir) = (config.max_topics, data_dir.clone());
+        let max_topics = config.max_topics;
         // Files, keyrings and users block.
-        let opened = spawn_blocking(move || open(&config, &data_dir, &memory, sources, now)).await;
-        let Opened { keys, place } = opened.expect("opening a store does not panic")?;
+        let dir = data_dir.clone();
+        let opened = spawn_blocking(move || {
+            let opened = open(&config, &dir, &memory, sources, now)?;
+            Ok::<_, IdentityError>((opened, read_links(&dir)?))
+        });
+        let (opened, links) = opened.await.expect("opening a store does not panic")?;
+        let Opened { keys, place } = opened;
         say(&place);
-        let info = info(&keys, &place);
+        let info = info(&keys, &place, links);
         let topics = match place.kind {
             SecretStoreKind::Memory => TopicBook::in_memory(&keys),
-            _ => TopicBook::in_dir(&dir, &keys),
+            _ => TopicBook::in_dir(&data_dir, &keys),
         };
         let endpoint_key = keys.endpoint_key();
         let actor = IdentityActor {
             topics: Topics::new(max_topics),
             keys,
             info: info.clone(),
+            data_dir,
         };
         Ok(Running {
             port: IdentityPort::new(&actor.start(), Limits::default()),
@@ -123,11 +130,11 @@ impl Factory for KeyringIdentity {
 }
 
 /// Who a node with these keys is.
-pub(crate) fn info(keys: &Keys, place: &Place) -> IdentityInfo {
+pub(crate) fn info(keys: &Keys, place: &Place, links: crate::core::links::Links) -> IdentityInfo {
     IdentityInfo {
         endpoint: keys.endpoint_id(),
         author: keys.author_id(),
-        link: keys.link(),
+        links: told(links, keys.author_id()),
         store: place.kind,
     }
 }
@@ -151,6 +158,7 @@ struct IdentityActor {
     keys: Keys,
     topics: Topics,
     info: IdentityInfo,
+    data_dir: PathBuf,
 }
 
 impl Actor for IdentityActor {
@@ -195,6 +203,21 @@ impl Handler<Sign> for IdentityActor {
 
     fn handle(&mut self, Sign(statement): Sign, _: &mut Self::Context) -> Self::Result {
         self.keys.sign(&statement)
+    }
+}
+
+impl Handler<Links> for IdentityActor {
+    type Result = ResponseFuture<Result<AuthorLinks, LinksError>>;
+
+    fn handle(&mut self, _: Links, _: &mut Self::Context) -> Self::Result {
+        let (data_dir, own) = (self.data_dir.clone(), self.info.author);
+        // A user may have changed the file while the node runs.
+        let read = spawn_blocking(move || read_links(&data_dir));
+        Box::pin(async move {
+            let read = read.await.expect("reading a file does not panic");
+            read.map(|links| told(links, own))
+                .map_err(|error| LinksError::Unreadable(error.to_string()))
+        })
     }
 }
 

@@ -20,7 +20,7 @@ const NEXT: &str = "topics.next";
 /// Taken while the file is changed: a node and commands may want to at the same time.
 const LOCK: &str = "topics.lock";
 /// Longest file that is read, in bytes: above 64 topics with all that they may have.
-const MAX_BYTES: u64 = 512 * 1024;
+const MAX_BYTES: usize = 512 * 1024;
 
 /// Why the topics are not read, or not changed.
 #[derive(Debug, thiserror::Error)]

@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::book::TopicBookError;
 use crate::core::keys::StoredKeysError;
 use crate::core::sealed::SealedError;
+use crate::links::LinksFileError;
 
 /// What a file can be encrypted with.
 const WITH_WHAT: &str = "give a passphrase (--passphrase-file or KUKURI_PASSPHRASE_FILE, the systemd \
@@ -80,6 +81,9 @@ pub enum IdentityError {
     /// The store failed.
     #[error(transparent)]
     Store(#[from] KeyStoreError),
+    /// The author links can't be used.
+    #[error(transparent)]
+    Links(#[from] LinksFileError),
 }
 
 /// A cause of any kind.

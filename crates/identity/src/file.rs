@@ -10,11 +10,16 @@ use zeroize::Zeroizing;
 use crate::error::KeyStoreError;
 
 /// Longest file that is read: far more than keys and passphrases need.
-const MAX_BYTES: u64 = 4096;
+const MAX_BYTES: usize = 4096;
 
 /// The content of a small file; `None` if there is no such file.
 pub fn read(file: &Path) -> Result<Option<Zeroizing<Vec<u8>>>, KeyStoreError> {
-    open(file, MAX_BYTES, |_| Ok(()))
+    read_up_to(file, MAX_BYTES)
+}
+
+/// The same of a file that may have so many bytes.
+pub fn read_up_to(file: &Path, most: usize) -> Result<Option<Zeroizing<Vec<u8>>>, KeyStoreError> {
+    open(file, most, |_| Ok(()))
 }
 
 /// The same of a file that holds a secret: refused if others may read it.
@@ -25,7 +30,7 @@ pub fn read_secret(file: &Path) -> Result<Option<Zeroizing<Vec<u8>>>, KeyStoreEr
 /// The same of a file that may have this many bytes.
 pub fn read_secret_up_to(
     file: &Path,
-    most: u64,
+    most: usize,
 ) -> Result<Option<Zeroizing<Vec<u8>>>, KeyStoreError> {
     open(file, most, |open| {
         // Of what is open, not of the name, which may be another file by now.
@@ -39,7 +44,7 @@ pub fn read_secret_up_to(
 
 fn open(
     file: &Path,
-    most: u64,
+    most: usize,
     check: impl FnOnce(&File) -> Result<(), KeyStoreError>,
 ) -> Result<Option<Zeroizing<Vec<u8>>>, KeyStoreError> {
     let open = match File::open(file) {
@@ -48,11 +53,11 @@ fn open(
     };
     check(&open)?;
     // One byte of room more, so that a file that is too long is seen, and nothing moves in memory.
-    let mut bytes = Zeroizing::new(Vec::with_capacity(most as usize + 1));
-    open.take(most + 1)
+    let mut bytes = Zeroizing::new(Vec::with_capacity(most + 1));
+    open.take(most as u64 + 1)
         .read_to_end(&mut bytes)
         .map_err(|source| failed_read(file, source))?;
-    match bytes.len() as u64 > most {
+    match bytes.len() > most {
         true => Err(KeyStoreError::TooLong(file.to_owned())),
         false => Ok(Some(bytes)),
     }
@@ -153,7 +158,7 @@ mod tests {
     fn a_file_that_is_too_long_is_not_read_in_part() {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("keys");
-        for (len, fits) in [(MAX_BYTES as usize, true), (MAX_BYTES as usize + 1, false)] {
+        for (len, fits) in [(MAX_BYTES, true), (MAX_BYTES + 1, false)] {
             replace(&file, &vec![b'x'; len]).unwrap();
             assert_eq!(read(&file).is_ok(), fits, "{len}");
         }

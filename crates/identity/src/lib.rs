@@ -2,8 +2,9 @@
 //!
 //! A node has two Ed25519 keys. The *endpoint key* is who it is on the network; the *author key*
 //! signs its posts, so that moving to another endpoint does not change the author. Both are made
-//! on the first start, linked by a statement that both sign, and kept in one store: the keyring of
-//! the operating system, an encrypted file ([`core::sealed`]), or memory. Secrets of topics live in
+//! on the first start, and kept in one store: the keyring of the operating system, an encrypted file
+//! ([`core::sealed`]), or memory. Several nodes of one person write in one name by author links
+//! ([`core::link`]), which are public and in a file of their own. Secrets of topics live in
 //! memory only; what leaves is keys derived for one epoch ([`core::derive`]).
 
 pub mod core;
@@ -15,6 +16,7 @@ mod error;
 mod file;
 mod file_store;
 mod keyring;
+mod links;
 mod manage;
 mod random;
 mod store;
@@ -25,8 +27,11 @@ pub use book::{TopicBook, TopicBookError};
 pub use config::{Config, StoreChoice};
 pub use core::book::{Former, SavedTopic};
 pub use core::invite::{Invite, InviteError, format_invite, parse_invite};
+pub use core::link::{LinkError, format_link, parse_link};
+pub use core::links::{LinkRefused, Links, LinksError};
 pub use core::secret::{SecretError, format_secret, parse_secret};
 pub use error::{IdentityError, KeyStoreError};
+pub use links::{LinksFileError, read_links, write_links};
 pub use manage::{BackupLock, Rotated, export, import, rotate};
 pub use random::generate_secret;
 pub use store::MemoryStore;

@@ -10,9 +10,11 @@ use crate::actor::{Deps, info};
 use crate::book::TopicBook;
 use crate::config::{Config, StoreChoice};
 use crate::core::keys::Keys;
+use crate::core::links::Links;
 use crate::core::sealed::{self, Cost};
 use crate::error::{IdentityError, KeyStoreError};
 use crate::file;
+use crate::links::{read_links, write_links};
 use crate::random::{generate_keys, generate_nonce, generate_salt};
 use crate::store::{KeyStore, Loaded, Place, stores};
 use crate::unlock::{Given, Prompt, Question, Sources};
@@ -56,12 +58,17 @@ pub fn rotate(config: &Config, deps: &Deps, author: bool) -> Result<Rotated, Ide
         let new = old.rotated(&generate_keys(now)?, author);
         // The topics first: until the keys are replaced, these count for nothing.
         TopicBook::in_dir(&deps.data_dir, &old).prepare_for(&new)?;
+        let links = read_links(&deps.data_dir)?;
         let kept = store.replace(&new.to_stored())?;
+        if author {
+            // They are the author's before.
+            write_links(&deps.data_dir, &Links::default())?;
+        }
         // Moves the topics to their place.
         TopicBook::in_dir(&deps.data_dir, &new).topics(now)?;
         Ok(Rotated {
-            before: info(&old, &place),
-            after: info(&new, &kept),
+            before: info(&old, &place, links),
+            after: info(&new, &kept, read_links(&deps.data_dir)?),
             store_note: kept.note,
         })
     })
@@ -132,7 +139,8 @@ pub fn import(
             }
         },
     };
-    Ok((info(&keys, &place), place.note))
+    let links = read_links(&deps.data_dir)?;
+    Ok((info(&keys, &place, links), place.note))
 }
 
 /// Does something with the keys that a data directory has, in the store that has them.
@@ -199,7 +207,7 @@ mod tests {
             NOW,
         )
         .unwrap();
-        info(&opened.keys, &opened.place)
+        info(&opened.keys, &opened.place, Links::default())
     }
 
     fn lock(dir: &Path, passphrase: &str) -> BackupLock {

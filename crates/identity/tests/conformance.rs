@@ -6,8 +6,8 @@ use std::path::Path;
 
 use kukuri_conformance::{probe, shutdown};
 use kukuri_contract::{
-    AddTopic, AddTopicError, CallError, Epoch, Factory, RemoveTopic, Sign, SignRequest, TopicKeys,
-    TopicKeysError, TopicSecret, UnixMillis, WallClock, Whoami,
+    AddTopic, AddTopicError, AuthorId, CallError, Epoch, Factory, RemoveTopic, Sign, SignRequest,
+    TopicKeys, TopicKeysError, TopicSecret, UnixMillis, WallClock, Whoami,
 };
 use kukuri_identity::{Config, Deps, KeyringIdentity, MemoryStore, Running, StoreChoice};
 
@@ -52,7 +52,7 @@ async fn the_same_directory_is_the_same_identity() {
     assert!(first.store_note.contains("identity.key"));
     let request = SignRequest::Link {
         author: first.info.author,
-        endpoint: first.info.endpoint,
+        writer: AuthorId::from_bytes([9; 32]),
         issued_at: UnixMillis(1),
     };
     let one = first.port.sign(Sign(request.clone())).await.unwrap();

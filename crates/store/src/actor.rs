@@ -10,8 +10,8 @@ use actix::{
 };
 use kukuri_contract::{
     Ban, Bans, Beyond, Contacts, Factory, Holding, Holdings, KnownPeer, KnownPeers, LastSeq,
-    Limits, Never, Outlet, Post, Posts, PostsBeyond, Probe, Remember, RememberContacts, SaveBan,
-    SavePost, Saved, Stop, StoreError, StoreEvent, StorePort, WallClock,
+    Limits, Never, Outlet, Post, Posts, PostsBeyond, Probe, Remember, RememberContacts, Revocation,
+    RevocationsDue, SaveBan, SavePost, Saved, Stop, StoreError, StoreEvent, StorePort, WallClock,
 };
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::spawn_blocking;
@@ -208,6 +208,14 @@ impl Handler<PostsBeyond> for StoreActor {
 
     fn handle(&mut self, request: PostsBeyond, _: &mut Self::Context) -> Self::Result {
         self.ask(|answer| Job::PostsBeyond(request, answer))
+    }
+}
+
+impl Handler<RevocationsDue> for StoreActor {
+    type Result = ResponseFuture<Result<Vec<Revocation>, StoreError>>;
+
+    fn handle(&mut self, request: RevocationsDue, _: &mut Self::Context) -> Self::Result {
+        self.ask(|answer| Job::RevocationsDue(request, answer))
     }
 }
 

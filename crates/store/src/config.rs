@@ -62,6 +62,14 @@ impl Config {
         days_before(now, self.retention_days)
     }
 
+    /// What was said before is to be said again, while those who heard it last still keep it.
+    pub(crate) fn half_a_retention_ago(&self, now: UnixMillis) -> UnixMillis {
+        UnixMillis(
+            now.0
+                .saturating_sub(u64::from(self.retention_days) * DAY_MS / 2),
+        )
+    }
+
     /// Peers last seen before are forgotten.
     pub(crate) fn oldest_peer(&self, now: UnixMillis) -> UnixMillis {
         days_before(now, self.max_peer_age_days)

@@ -21,6 +21,15 @@
 //! nothing is asked for ([`Holdings`](kukuri_contract::Holdings)), nothing is saved, and no number
 //! is used again ([`LastSeq`](kukuri_contract::LastSeq)); posts that are still here are still read
 //! and handed on. Floors are never forgotten: some 80 bytes per author and topic.
+//!
+//! # Writers and authors
+//!
+//! A log, with its numbers and its floor, is that of a *writer*: of one key, that no two nodes share.
+//! The *author* of a post is in whose name it is. What an author says of a writer that it has revoked
+//! ([`Revocation`](kukuri_contract::Revocation)) is kept beside the posts, and never forgotten: some
+//! 130 bytes each, at most [`MAX_REVOKED`](kukuri_contract::MAX_REVOKED) per author and topic. Of a
+//! post that comes in spite of it only the number stays, for as long as any post, so that it is not
+//! asked for again.
 
 pub mod core;
 

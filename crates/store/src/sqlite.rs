@@ -5,6 +5,7 @@ mod peers;
 mod posts;
 mod prune;
 mod repair;
+mod revocations;
 
 use std::cell::Cell;
 use std::path::{Path, PathBuf};
@@ -28,6 +29,9 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 ///
 /// Step 2: when a post came is not known of older posts, so it takes the author's time, but not one
 /// ahead of the clock, which would keep the post for too long.
+///
+/// Step 3: `posts.author` is the writer's key, as it was before there were others to write for;
+/// `person` is in whose name, if not its own.
 const MIGRATIONS: &[&str] = &[
     "
     CREATE TABLE peers (
@@ -73,6 +77,20 @@ const MIGRATIONS: &[&str] = &[
         until    INTEGER NOT NULL,
         times    INTEGER NOT NULL,
         reason   TEXT NOT NULL
+    ) STRICT, WITHOUT ROWID;
+",
+    "
+    ALTER TABLE posts ADD COLUMN person BLOB;
+    ALTER TABLE posts ADD COLUMN revokes BLOB;
+    ALTER TABLE posts ADD COLUMN dropped INTEGER NOT NULL DEFAULT 0;
+    CREATE INDEX posts_that_revoke ON posts (topic, author, received_at)
+        WHERE revokes IS NOT NULL;
+    CREATE TABLE revoked (
+        topic      BLOB NOT NULL,
+        author     BLOB NOT NULL,
+        writer     BLOB NOT NULL,
+        revocation BLOB NOT NULL,
+        PRIMARY KEY (topic, author, writer)
     ) STRICT, WITHOUT ROWID;
 ",
 ];

@@ -6,8 +6,8 @@ use std::time::Instant;
 
 use kukuri_contract::{
     Ban, Bans, Beyond, Contacts, Holding, Holdings, KnownPeer, KnownPeers, LastSeq, Outlet, Post,
-    Posts, PostsBeyond, Remember, RememberContacts, SaveBan, SavePost, Saved, StoreError,
-    StoreEvent, WallClock,
+    Posts, PostsBeyond, Remember, RememberContacts, Revocation, RevocationsDue, SaveBan, SavePost,
+    Saved, StoreError, StoreEvent, WallClock,
 };
 use tokio::sync::mpsc::error::TryRecvError;
 use tokio::sync::{mpsc, oneshot};
@@ -39,6 +39,8 @@ pub enum Job {
     Holdings(Holdings, Answer<Vec<Holding>>),
     /// The posts that somebody lacks.
     PostsBeyond(PostsBeyond, Answer<Beyond>),
+    /// The revocations to be sent.
+    RevocationsDue(RevocationsDue, Answer<Vec<Revocation>>),
     /// Contacts of the DHT.
     Contacts(Contacts, Answer<Vec<SocketAddr>>),
     /// Peers that are banned, or were.
@@ -123,6 +125,10 @@ impl Writer {
                 }
                 Job::PostsBeyond(request, answer) => {
                     self.read(answer, |database| database.posts_beyond(&request));
+                }
+                Job::RevocationsDue(request, answer) => {
+                    let now = self.clock.now();
+                    self.read(answer, |database| database.revocations_due(&request, now));
                 }
                 Job::Contacts(request, answer) => {
                     self.read(answer, |database| database.contacts(&request));
@@ -227,7 +233,8 @@ impl Writer {
         let (requests, took) = (batch.len(), started.elapsed());
         match &committed {
             Ok(written) => {
-                let new = |written: &&Written| matches!(written, Written::Saved(s) if s.new);
+                let new =
+                    |written: &&Written| matches!(written, Written::Saved(s) if s.new || s.revoked);
                 self.pruning.saved(written.iter().filter(new).count());
                 self.events.emit(StoreEvent::Committed { requests, took });
             }

@@ -37,9 +37,11 @@ fn post(seq: u64, time: u64) -> Post {
     Post {
         topic: TOPIC,
         author: AUTHOR,
+        writer: AUTHOR,
         seq,
         time: UnixMillis(time),
         body: Bytes::from(format!("post {seq}")),
+        revokes: None,
         envelope: Bytes::from(format!("signed post {seq}")),
     }
 }

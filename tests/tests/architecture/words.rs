@@ -218,6 +218,10 @@ const LIBRARIES: &[Library] = &[
                 "its handlers for restarts",
             ),
             (
+                "crates/app/src/node/links.rs",
+                "is a part of the node's actor",
+            ),
+            (
                 "crates/app/src/node/neighbors.rs",
                 "is a part of the node's actor",
             ),
@@ -258,6 +262,8 @@ const LIBRARIES: &[Library] = &[
             ("crates/app/src/compose.rs", "the composition root"),
             ("crates/app/src/lib.rs", "re-exports the forms of a secret"),
             ("crates/app/src/node/identity.rs", "reads an identity alone"),
+            ("crates/app/src/node/linking.rs", "its author links"),
+            ("crates/app/src/error.rs", "what it says of links"),
             (
                 "crates/app/src/history.rs",
                 "the id of a topic, without keys",

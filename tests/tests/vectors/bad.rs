@@ -10,7 +10,7 @@ use crate::computed::{
     EPOCH, NOW, dial_back, full_peer, good_record, post_of, reply, request, secret_keys, topic_id,
     topic_key,
 };
-use crate::{change, hex};
+use crate::{change, hex, links};
 
 pub fn secrets_bad() -> Value {
     let good = format_secret(&TopicSecret::from_bytes([7; 32])).to_string();
@@ -128,6 +128,7 @@ pub fn hellos_bad() -> Value {
 
 pub fn posts_bad() -> Value {
     let [_, _, good] = post_of(1, b"hello");
+    let (links, revocations) = (links::posts_bad(), links::revocations_bad());
     let clear = |envelope: &[u8]| post::clear(envelope).to_vec();
     let key = secret_keys().post_seal.unwrap();
     let sealed = post::seal(&good, topic_id(), EPOCH, &key, [11; 24]).to_vec();
@@ -143,7 +144,7 @@ pub fn posts_bad() -> Value {
         here("nothing", &[], "Malformed"),
         here("unknown kind", &change(&clear(&good), 0, 2), "Malformed"),
         here("too short for a nonce", &sealed[..32], "Malformed"),
-        here("unknown version", &changed(0, 2), "Version"),
+        here("unknown version", &changed(0, 4), "Version"),
         here("length field above 3072", &changed(49, 0x0c), "Oversize"),
         here("length field too small", &changed(50, 4), "Malformed"),
         here(
@@ -179,5 +180,12 @@ pub fn posts_bad() -> Value {
             &change(&sealed, 33, sealed[33] ^ 1),
             "Seal"
         ),
+        here("a link of another author", &links[0], "BadSignature"),
+        here("a link made at another time", &links[1], "BadSignature"),
+        here("a link to itself", &links[2], "Malformed"),
+        here("a writer that revokes itself", &revocations[0], "Malformed"),
+        here("17 ranges", &revocations[1], "Malformed"),
+        here("ranges without a gap", &revocations[2], "Malformed"),
+        here("a range from 0 on", &revocations[3], "Malformed"),
     ])
 }

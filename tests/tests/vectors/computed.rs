@@ -12,7 +12,7 @@ use kukuri_identity::core::{derive::TopicKey, keys::Keys};
 use kukuri_identity::format_secret;
 use serde_json::{Value, json};
 
-use crate::{bad, beacons, hex, invites, members, page, repair, sealed};
+use crate::{bad, beacons, hex, invites, links, members, page, repair, sealed};
 
 pub const EPOCH: Epoch = Epoch(2_966_667);
 /// The middle of [`EPOCH`].
@@ -50,7 +50,10 @@ pub fn file() -> Value {
         "pages_bad": page::bad(),
         "invites": invites::good(),
         "invites_bad": invites::bad(),
-        "links": links(),
+        "links": links::good(),
+        "links_bad": links::bad(),
+        "linked_posts": links::linked_posts(),
+        "revocations": links::revocations(),
         "sealed_keys": sealed::good(),
         "sealed_keys_bad": sealed::bad(),
     })
@@ -298,24 +301,4 @@ fn posts() -> Value {
         })
     });
     json!(vectors)
-}
-
-fn links() -> Value {
-    let link = node(1).link();
-    let request = SignRequest::Link {
-        author: link.author,
-        endpoint: link.endpoint,
-        issued_at: link.issued_at,
-    };
-    json!([{
-        "input": {
-            "endpoint_seed": hex(&[1; 32]),
-            "author_seed": hex(&[2; 32]),
-            "issued_at": link.issued_at.0,
-        },
-        "output": {
-            "preimage": hex(&request.preimage()),
-            "link": link,
-        },
-    }])
 }

@@ -15,6 +15,7 @@ mod bad;
 mod beacons;
 mod computed;
 mod invites;
+mod links;
 mod members;
 mod page;
 mod repair;
@@ -24,11 +25,10 @@ use std::fmt::Debug;
 
 use bytes::Bytes;
 use data_encoding::HEXLOWER;
-use ed25519_dalek::VerifyingKey;
 use kukuri::core::post::{self, Packet};
 use kukuri_contract::{
-    AuthorId, AuthorLink, EndpointAddr, Epoch, EpochKeys, HelloDrop, InfoHash, KeyBytes, Post,
-    PostDrop, SignRequest, TopicId, TopicName, UnixMillis,
+    EndpointAddr, Epoch, EpochKeys, HelloDrop, InfoHash, KeyBytes, Post, PostDrop, TopicId,
+    TopicName, UnixMillis,
 };
 use kukuri_discovery::core::dialback::DialBack;
 use kukuri_discovery::core::hello::{self, HelloReply, HelloRequest, Kind};
@@ -264,9 +264,11 @@ fn posts() {
         let expected = Post {
             topic: topic_id(label),
             author: value(&output["author"]),
+            writer: value(&output["author"]),
             seq: value(&input["seq"]),
             time: now,
             body: unhex(&input["body"]).into(),
+            revokes: None,
             envelope: unhex(&output["envelope"]).into(),
         };
         for form in ["clear", "sealed"] {
@@ -297,32 +299,6 @@ fn read_post(label: &Value, payload: &Bytes, now: UnixMillis) -> Result<Post, Po
         }
     };
     post::verify(topic, &envelope, now)
-}
-
-#[test]
-fn links() {
-    for (input, output) in vectors("links") {
-        let link: AuthorLink = value(&output["link"]);
-        let statement = SignRequest::Link {
-            author: link.author,
-            endpoint: link.endpoint,
-            issued_at: millis(&input["issued_at"]),
-        };
-        let preimage = statement.preimage();
-        assert_eq!(hex(&preimage), output["preimage"]);
-        let signatures = [
-            (link.author, link.author_signature),
-            (
-                AuthorId::from_bytes(*link.endpoint.as_bytes()),
-                link.endpoint_signature,
-            ),
-        ];
-        for (key, signature) in signatures {
-            let key = VerifyingKey::from_bytes(key.as_bytes()).unwrap();
-            let signature = signature.as_bytes().into();
-            key.verify_strict(&preimage, &signature).unwrap();
-        }
-    }
 }
 
 #[test]

@@ -115,7 +115,7 @@ fn sealed_keys() {
         let stored = sealed::open(&file, &unlock).unwrap();
         assert_eq!(hex(&stored), input["stored"]);
         let keys = Keys::from_stored(&stored).unwrap();
-        assert_eq!(keys.link(), node(1).link());
+        assert_eq!(keys.to_stored(), node(1).to_stored());
     }
     all_fail("sealed_keys_bad", |input| {
         let file = unhex(&input["file"]);

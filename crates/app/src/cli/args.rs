@@ -13,7 +13,9 @@ use clap_complete::Shell;
 use kukuri::TopicName;
 
 pub use doctor::DoctorArgs;
-pub use identity::{ExportArgs, IdentityArgs, IdentityCommand, ImportArgs, RotateArgs};
+pub use identity::{
+    ExportArgs, IdentityArgs, IdentityCommand, ImportArgs, LinkArgs, RevokeArgs, RotateArgs,
+};
 pub use join::{JoinArgs, PeerArg};
 pub use keys::HomeArgs;
 pub use topic::{
@@ -110,7 +112,8 @@ Examples:
   kukuri posts tea --secret-file tea.secret    of the secret topic of that name
   kukuri posts tea --public                    of the public topic of that name")]
     Posts(PostsArgs),
-    /// Show who this node is; replace, back up or bring back its keys.
+    /// Show who this node is; replace, back up or bring back its keys; have several nodes write in one
+    /// name.
     #[command(
         visible_alias = "id",
         after_help = "\
@@ -118,7 +121,8 @@ Examples:
   kukuri id                                       who this node is, and where its keys are
   kukuri identity rotate                          another endpoint key
   kukuri identity export --out kukuri.backup      an encrypted backup
-  kukuri identity import kukuri.backup --data-dir ./a"
+  kukuri identity import kukuri.backup --data-dir ./a
+  kukuri identity link WRITER_ID                  let another node write in this one's name"
     )]
     Identity(Box<IdentityArgs>),
     /// Keep topics and their secrets with this node's keys, replace secrets, and invite others.

@@ -1,11 +1,13 @@
-//! `kukuri identity`: who this node is, and what is done with its keys.
+//! `kukuri identity`: who this node is, what is done with its keys, and several nodes of one person.
+
+mod link;
 
 use std::path::Path;
 use std::process::ExitCode;
 
 use kukuri::contract::IdentityInfo;
 use kukuri::{
-    BackupLock, Config, WhoIs, export_identity, import_identity, rotate_identity, who_is,
+    AuthorId, BackupLock, Config, WhoIs, export_identity, import_identity, rotate_identity, who_is,
 };
 use serde_json::{Value, json};
 
@@ -25,6 +27,9 @@ pub async fn run(
         Some(IdentityCommand::Rotate(args)) => rotate(args, file, output).await,
         Some(IdentityCommand::Export(args)) => export(args, file, output).await,
         Some(IdentityCommand::Import(args)) => import(args, file, output).await,
+        Some(IdentityCommand::Link(args)) => link::give(args, file, output).await,
+        Some(IdentityCommand::UseLink(home)) => link::take(home, file, output).await,
+        Some(IdentityCommand::Revoke(args)) => link::revoke(args, file, output).await,
     }
 }
 
@@ -106,11 +111,20 @@ async fn import(
     Ok(ExitCode::SUCCESS)
 }
 
+/// In whose name a node writes, and with which key, if that is another one.
+pub fn author(author: AuthorId, writer: AuthorId) -> String {
+    match author == writer {
+        true => author.to_string(),
+        false => format!("{author}\nwriter    {writer}"),
+    }
+}
+
 fn as_json(event: &str, info: &IdentityInfo, note: &str) -> Value {
     json!({
         "event": event,
         "endpoint_id": info.endpoint,
-        "author": info.author,
+        "author": name(info),
+        "writer": info.author,
         "store": info.store,
         "store_note": note,
     })
@@ -119,6 +133,13 @@ fn as_json(event: &str, info: &IdentityInfo, note: &str) -> Value {
 fn as_text(info: &IdentityInfo, note: &str) -> String {
     format!(
         "endpoint  {}\nauthor    {}\nkept in   {note}",
-        info.endpoint, info.author
+        info.endpoint,
+        author(name(info), info.author)
     )
+}
+
+/// Whose name it writes in.
+fn name(info: &IdentityInfo) -> AuthorId {
+    let used = info.links.used.as_ref();
+    used.map_or(info.author, |link| link.author)
 }

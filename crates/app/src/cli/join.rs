@@ -14,7 +14,8 @@ use tokio::sync::{mpsc, watch};
 use super::args::{JoinArgs, PeerArg};
 use super::output::Output;
 use super::{
-    EXIT_GAVE_UP, Failure, follow, input, interrupted, keys, post, saved, unless_interrupted,
+    EXIT_GAVE_UP, Failure, follow, identity, input, interrupted, keys, post, saved,
+    unless_interrupted,
 };
 
 /// Lines that are pasted on a terminal come within so long; nobody sees the delay.
@@ -127,6 +128,7 @@ fn say_started(info: &NodeInfo, output: &Output) {
         "event": "started",
         "endpoint_id": info.endpoint,
         "author": info.author,
+        "writer": info.writer,
         "bound": info.bound,
         "addresses": info.advertised.direct,
         "hello": info.hello,
@@ -139,7 +141,7 @@ fn say_started(info: &NodeInfo, output: &Output) {
     let mut text = format!(
         "endpoint  {}\nauthor    {}\nlistens   {}\nkeys in   {}\ndata in   {}",
         info.endpoint,
-        info.author,
+        identity::author(info.author, info.writer),
         bound.join(", "),
         info.secret_store_note,
         info.data_dir.display(),
@@ -238,6 +240,14 @@ fn describe(topic: &Topic, event: &TopicEvent) -> Option<(Value, Option<String>)
             format!("* neighbor {} went ({neighbors} now)", endpoint.short()),
         ),
         TopicEvent::Post(post) => (post::as_json(post), post::as_text(post)),
+        TopicEvent::Revoked { author, writer } => (
+            json!({ "event": "revoked", "author": author, "writer": writer }),
+            format!(
+                "* <{}> writes no longer on {}",
+                author.short(),
+                writer.short()
+            ),
+        ),
         // `joined` and `neighbor_up` have said so already.
         TopicEvent::Verdict(Verdict::Joined { .. }) => return None,
         TopicEvent::Verdict(verdict) => (

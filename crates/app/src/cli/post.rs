@@ -8,6 +8,7 @@ pub fn as_json(post: &PostEvent) -> Value {
     json!({
         "event": "post",
         "author": post.author,
+        "writer": post.writer,
         "seq": post.seq,
         "time_ms": post.time,
         "body": String::from_utf8_lossy(&post.body),

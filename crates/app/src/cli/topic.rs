@@ -251,8 +251,8 @@ fn new_secret(args: NewSecretArgs, output: &Output) -> Result<ExitCode, Failure>
     })
 }
 
-/// Prints a text that is a secret, or writes it to a new file, and says what to do with that.
-fn hand_out(
+/// Prints a text, which may be a secret, or writes it to a new file, and says what to do with that.
+pub(super) fn hand_out(
     what: &str,
     text: &str,
     file: Option<&Path>,
@@ -282,7 +282,7 @@ async fn accept(
     output: &Output,
 ) -> Result<ExitCode, Failure> {
     let text = match std::io::stdin().is_terminal() {
-        true => unless_interrupted(pasted()).await??,
+        true => unless_interrupted(pasted("invite")).await??,
         false => Zeroizing::new(input::line().unwrap_or_default()),
     };
     let invite = parse_invite(&text).map_err(Refused::from)?;
@@ -363,12 +363,11 @@ fn write_accepted(invite: Invite, out: &Path, output: &Output) -> Result<ExitCod
 }
 
 /// Asks on a thread of its own, because a blocked read can't be interrupted.
-async fn pasted() -> std::io::Result<Zeroizing<String>> {
+pub(super) async fn pasted(what: &'static str) -> std::io::Result<Zeroizing<String>> {
     let (tx, answer) = oneshot::channel();
     std::thread::spawn(move || {
-        _ = tx.send(keys::read(
-            "Paste the invite (it is not shown), then press Enter: ",
-        ));
+        let ask = format!("Paste the {what} (it is not shown), then press Enter: ");
+        _ = tx.send(keys::read(&ask));
     });
     answer.await.map_err(std::io::Error::other)?
 }

@@ -20,16 +20,16 @@ pub struct Copies {
 }
 
 impl Copies {
-    /// Takes in a post of a topic by its author, time and body; false if it is the copy of one that was
+    /// Takes in a post of a topic by its writer, time and body; false if it is the copy of one that was
     /// told from another topic. Two of one topic are no copies, whatever they have in common.
     pub fn is_first(
         &mut self,
         topic: TopicId,
-        author: AuthorId,
+        writer: AuthorId,
         time: UnixMillis,
         body: &[u8],
     ) -> bool {
-        let key = key(author, time, body);
+        let key = key(writer, time, body);
         if let Some(told) = self.told.get(&key) {
             return *told == topic;
         }
@@ -47,18 +47,18 @@ impl Copies {
 pub fn merge(mut posts: Vec<Post>, limit: usize) -> Vec<Post> {
     let mut told = HashMap::new();
     posts.retain(|post| {
-        let key = key(post.author, post.time, &post.body);
+        let key = key(post.writer, post.time, &post.body);
         *told.entry(key).or_insert(post.topic) == post.topic
     });
     posts.sort_by_key(|post| post.time);
     posts.split_off(posts.len().saturating_sub(limit))
 }
 
-fn key(author: AuthorId, time: UnixMillis, body: &[u8]) -> Key {
+fn key(writer: AuthorId, time: UnixMillis, body: &[u8]) -> Key {
     // Whoever makes two posts of one hash hides one of its own.
     let mut hash = DefaultHasher::new();
     body.hash(&mut hash);
-    (author, time, hash.finish())
+    (writer, time, hash.finish())
 }
 
 #[cfg(test)]
@@ -69,9 +69,11 @@ mod tests {
         Post {
             topic: TopicId::from_bytes([topic; 32]),
             author: AuthorId::from_bytes([1; 32]),
+            writer: AuthorId::from_bytes([1; 32]),
             seq,
             time: UnixMillis(time),
             body: body.into(),
+            revokes: None,
             envelope: body.into(),
         }
     }

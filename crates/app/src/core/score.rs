@@ -77,7 +77,8 @@ pub fn is_garbage(reason: PostDrop) -> bool {
         | PostDrop::NotJoined
         | PostDrop::NotStored
         | PostDrop::Overload
-        | PostDrop::RateLimited => false,
+        | PostDrop::RateLimited
+        | PostDrop::Revoked => false,
     }
 }
 

@@ -17,6 +17,9 @@ const MAX_FOUND: usize = 1024;
 const MAX_AUTHORS: usize = 4096;
 /// Epochs whose sealing keys are kept.
 const MAX_SEAL_KEYS: usize = 16;
+/// With a neighbor, but no complete repair, revocations wait no longer than this after the join. 30 s:
+/// as long as a neighbor that answers nothing is asked again, and a thief can't put them off.
+const CATCH_UP: Duration = Duration::from_secs(30);
 /// Posts that wait for the first neighbor; they are in the store already.
 pub const MAX_UNSENT: usize = 1024;
 
@@ -34,6 +37,9 @@ pub struct TopicState {
     generation: u64,
     /// Time of the join, or of the loss of the last neighbor.
     since: Duration,
+    joined_at: Duration,
+    /// A repair was complete: what the others had is here.
+    caught_up: bool,
     joined_before: bool,
     verdict: Option<Verdict>,
     next_seq: u64,
@@ -73,6 +79,8 @@ impl TopicState {
             neighbors: BTreeSet::new(),
             generation: 0,
             since: now,
+            joined_at: now,
+            caught_up: false,
             joined_before,
             verdict: None,
             next_seq: last_seq.unwrap_or(0) + 1,
@@ -140,7 +148,14 @@ impl TopicState {
 
     /// A repair has ended; it brought so many posts.
     pub fn repair_ended(&mut self, result: RepairResult, posts: u64, now: Duration) {
+        self.caught_up |= result == RepairResult::Complete;
         self.repairs.ended(result, posts, now, &self.neighbors);
+    }
+
+    /// Whether it is time to say whom the author has revoked. First it catches up, since a revocation
+    /// says which posts stay good: those that are here.
+    pub fn may_revoke(&self, now: Duration) -> bool {
+        self.caught_up || (!self.neighbors.is_empty() && now >= self.joined_at + CATCH_UP)
     }
 
     /// Neighbors now.
@@ -176,8 +191,8 @@ impl TopicState {
 
     // --- posts ---
 
-    /// The time of an own post: no two in a row have the same, so that a post and its copy under
-    /// another secret are known by it. Where the clock was set back, it is what the clock says.
+    /// The time of an own post: no two in a row have the same, so that copies are known by it. Where the
+    /// clock was set back, it is what the clock says.
     pub fn post_time(&mut self, now: UnixMillis) -> UnixMillis {
         let next = UnixMillis(self.last_post.0 + 1);
         let ahead = next.0.saturating_sub(now.0);
@@ -210,7 +225,7 @@ impl TopicState {
         self.next_seq = self.next_seq.max(seq.saturating_add(1));
     }
 
-    /// A post of an author was delivered; says whether one before it seems to be missing.
+    /// A post of a writer was delivered; says whether one before it seems to be missing.
     pub fn seq_seen(&mut self, author: AuthorId, seq: u64) -> bool {
         if self.highest.len() >= MAX_AUTHORS {
             self.highest.clear();
@@ -251,122 +266,4 @@ impl TopicState {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const S: Duration = Duration::from_secs(1);
-
-    fn peer(n: u8) -> EndpointId {
-        EndpointId::from_bytes([n; 32])
-    }
-
-    fn address(n: u8) -> EndpointAddr {
-        EndpointAddr {
-            id: peer(n),
-            direct: vec![([127, 0, 0, 1], u16::from(n)).into()],
-            relay: None,
-        }
-    }
-
-    #[test]
-    fn the_first_neighbor_is_told_with_its_source() {
-        let mut topic = TopicState::new(None, false, S);
-        topic.found(&address(1), Source::Rendezvous);
-        topic.found(&address(1), Source::Inbound);
-        let first = topic.neighbor_up(peer(1), 3 * S).unwrap();
-        let expected = FirstNeighbor {
-            source: Source::Rendezvous,
-            after: 2 * S,
-            again: false,
-        };
-        assert_eq!(first, expected);
-        assert_eq!(topic.neighbor_up(peer(2), 4 * S), None);
-        assert!(topic.neighbor_down(peer(1), 5 * S));
-        assert!(!topic.neighbor_down(peer(1), 5 * S));
-        assert!(topic.neighbor_down(peer(2), 6 * S));
-        let again = topic.neighbor_up(peer(3), 8 * S).unwrap();
-        assert_eq!(again.source, Source::Inbound, "nobody told us of it");
-        assert_eq!((again.after, again.again), (2 * S, true));
-    }
-
-    #[test]
-    fn a_list_of_neighbors_is_compared() {
-        let mut topic = TopicState::new(None, false, S);
-        topic.neighbor_up(peer(1), S);
-        topic.neighbor_up(peer(2), S);
-        assert_eq!(topic.generation(), 2);
-        let expected = Difference {
-            up: vec![peer(3)],
-            down: vec![peer(1)],
-        };
-        assert_eq!(topic.differs_from(&[peer(2), peer(3)]), expected);
-    }
-
-    #[test]
-    fn numbers_go_on_after_a_restart_and_leave_no_gap() {
-        let mut topic = TopicState::new(Some(41), false, S);
-        assert_eq!(topic.take_seq(), 42);
-        assert_eq!(topic.take_seq(), 43);
-        topic.return_seq(42);
-        assert_eq!(topic.take_seq(), 42);
-        topic.own_seq_seen(50);
-        assert_eq!(topic.take_seq(), 51);
-    }
-
-    #[test]
-    fn no_two_posts_in_a_row_have_the_same_time() {
-        let mut topic = TopicState::new(None, false, S);
-        let times =
-            [5000, 5000, 5001, 6000, 4500, 60].map(|now| topic.post_time(UnixMillis(now)).0);
-        assert_eq!(times, [5000, 5001, 5002, 6000, 4500, 60]);
-        let burst: BTreeSet<_> = (0..1000)
-            .map(|_| topic.post_time(UnixMillis(100)).0)
-            .collect();
-        assert_eq!(burst.len(), 1000);
-    }
-
-    #[test]
-    fn a_gap_in_an_authors_numbers_is_noticed() {
-        let mut topic = TopicState::new(None, false, S);
-        let author = AuthorId::from_bytes([1; 32]);
-        let gaps = [1, 2, 5, 3, 6, 8].map(|seq| topic.seq_seen(author, seq));
-        assert_eq!(gaps, [false, false, true, false, false, true]);
-        assert!(
-            topic.seq_seen(AuthorId::from_bytes([2; 32]), 9),
-            "its first eight"
-        );
-    }
-
-    #[test]
-    fn what_is_kept_is_bounded() {
-        let mut topic = TopicState::new(None, false, S);
-        topic.found(&address(1), Source::Cache);
-        topic.neighbor_up(peer(1), S);
-        for n in 0..5000u64 {
-            topic.put_seal_key(Epoch(n), None);
-            topic.keep_unsent(Bytes::new());
-            let mut id = [0; 32];
-            id[..8].copy_from_slice(&n.to_be_bytes());
-            topic.seq_seen(AuthorId::from_bytes(id), 1);
-            let id = EndpointId::from_bytes(id);
-            topic.found(&EndpointAddr { id, ..address(2) }, Source::Rendezvous);
-        }
-        assert_eq!(topic.seal_keys.len(), MAX_SEAL_KEYS);
-        assert_eq!(topic.take_unsent().len(), MAX_UNSENT);
-        assert!(topic.seal_key(Epoch(4999)).is_some());
-        assert!(topic.found.len() <= MAX_FOUND && topic.highest.len() <= MAX_AUTHORS);
-        assert!(
-            topic.address_of(peer(1)).is_some(),
-            "a neighbor's address stays"
-        );
-    }
-
-    #[test]
-    fn a_verdict_is_told_when_it_changes() {
-        let mut topic = TopicState::new(None, false, S);
-        assert_eq!(topic.set_verdict(Verdict::Alone), Some(None));
-        assert_eq!(topic.set_verdict(Verdict::Alone), None);
-        let changed = topic.set_verdict(Verdict::DhtBlocked);
-        assert_eq!(changed, Some(Some(Verdict::Alone)));
-    }
-}
+mod tests;

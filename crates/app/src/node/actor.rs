@@ -5,17 +5,17 @@
 //! tells the services once may be lost, with the service or on the way, so it also tells them again
 //! now and then: `topics.rs` reconciles. `posts.rs` sends and receives posts, `repair.rs` repairs
 //! gaps, `bans.rs` bans who misbehaves, `swarm.rs` keeps swarms whole, `neighbors.rs` follows the
-//! neighbors.
+//! neighbors, `links.rs` sees to author links and their revocations.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, WrapFuture};
 use kukuri_contract::{
-    CallError, Dial, DialReason, DiscoveryEvent, DiscoveryPort, EndpointAddr, EndpointId,
-    GossipEvent, GossipPort, LocalAddresses, MemberKeys, Never, NodeEvent, PostDrop, Probe,
-    Remember, RememberContacts, Source, Stop, StoreEvent, StorePort, TopicId, TopicName, Verdict,
-    WallClock,
+    AuthorLinks, CallError, Dial, DialReason, DiscoveryEvent, DiscoveryPort, EndpointAddr,
+    EndpointId, GossipEvent, GossipPort, LocalAddresses, MemberKeys, Never, NodeEvent, PostDrop,
+    Probe, Remember, RememberContacts, Source, Stop, StoreEvent, StorePort, TopicId, TopicName,
+    Verdict, WallClock,
 };
 use tokio::sync::broadcast;
 
@@ -53,6 +53,10 @@ pub struct NodeActor {
     pub(super) resuming: bool,
     /// Repairs of neighbors that are being answered.
     pub(super) answering: usize,
+    /// In whose name this node writes, and whom it has revoked.
+    pub(super) links: AuthorLinks,
+    /// Revocations that are being written, and whatever looks which are due.
+    pub(super) revoking: usize,
     /// What peers have done.
     pub(super) scores: Scores,
     /// Those that gossip was told to be banned.
@@ -97,6 +101,8 @@ impl NodeActor {
                 receiving: 0,
                 resuming: false,
                 answering: 0,
+                links: AuthorLinks::default(),
+                revoking: 0,
                 scores: Scores::default(),
                 banned: BTreeSet::new(),
                 bans_loaded: false,
@@ -259,7 +265,10 @@ impl Actor for NodeActor {
             }
             actor.end_overlaps(ctx);
         });
-        ctx.run_interval(RECONCILE, |actor, ctx| actor.reconcile_all(ctx));
+        ctx.run_interval(RECONCILE, |actor, ctx| {
+            actor.reconcile_all(ctx);
+            actor.look_at_links(ctx);
+        });
     }
 }
 

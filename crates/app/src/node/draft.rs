@@ -2,7 +2,8 @@
 
 use bytes::Bytes;
 use kukuri_contract::{
-    AuthorId, Epoch, KeyBytes, Post, SavePost, Sign, SignRequest, TopicId, TopicKeys, UnixMillis,
+    AuthorId, AuthorLink, Epoch, KeyBytes, Post, Revocation, SavePost, Sign, SignRequest, TopicId,
+    TopicKeys, UnixMillis,
 };
 
 use crate::compose::Ports;
@@ -40,27 +41,50 @@ impl Begun {
 }
 
 /// A post on its way out: stored, and ready to be broadcast.
-pub(super) struct Outgoing {
-    pub(super) payload: Bytes,
-    pub(super) epoch: Epoch,
-    pub(super) seal_key: Option<KeyBytes>,
+pub struct Outgoing {
+    /// What is broadcast.
+    pub payload: Bytes,
+    /// The epoch that it was written in.
+    pub epoch: Epoch,
+    /// The key of that epoch, in a secret topic.
+    pub seal_key: Option<KeyBytes>,
+}
+
+/// What an own post says.
+#[derive(Debug, Clone)]
+pub enum Content {
+    /// A text of the user's.
+    Text(Bytes),
+    /// That a writer may no longer write in this node's own name.
+    Revokes(Revocation),
 }
 
 /// What an own post is made of.
-pub(super) struct Draft {
-    pub(super) topic: TopicId,
-    pub(super) author: AuthorId,
-    pub(super) seq: u64,
-    pub(super) time: UnixMillis,
-    pub(super) body: Bytes,
-    pub(super) secret: bool,
+pub struct Draft {
+    /// Where.
+    pub topic: TopicId,
+    /// This node's own key.
+    pub writer: AuthorId,
+    /// In whose name it writes, if not in its own.
+    pub link: Option<AuthorLink>,
+    /// Its number.
+    pub seq: u64,
+    /// When.
+    pub time: UnixMillis,
+    /// What it says.
+    pub content: Content,
+    /// The topic is a secret one.
+    pub secret: bool,
     /// The key of the epoch, if it was asked for before.
-    pub(super) known_key: Option<Option<KeyBytes>>,
+    pub known_key: Option<Option<KeyBytes>>,
 }
 
 impl Draft {
     /// Signs, seals and stores the post.
-    async fn write(self, ports: Ports) -> Result<Outgoing, PostError> {
+    ///
+    /// # Errors
+    /// See [`PostError`].
+    pub async fn write(self, ports: Ports) -> Result<Outgoing, PostError> {
         let topic = self.topic;
         let epoch = Epoch::at(self.time);
         let seal_key = match self.known_key {
@@ -74,7 +98,23 @@ impl Draft {
                     .post_seal
             }
         };
-        let unsigned = post::unsigned(self.author, self.seq, self.time, &self.body);
+        let Self {
+            writer, seq, time, ..
+        } = self;
+        let (unsigned, author, body, revokes) = match (self.content, self.link) {
+            (Content::Text(body), None) => {
+                let unsigned = post::unsigned(writer, seq, time, &body);
+                (unsigned, writer, body, None)
+            }
+            (Content::Text(body), Some(link)) => {
+                let unsigned = post::unsigned_linked(&link, seq, time, &body);
+                (unsigned, link.author, body, None)
+            }
+            (Content::Revokes(revocation), _) => {
+                let unsigned = post::unsigned_revocation(writer, seq, time, &revocation);
+                (unsigned, writer, Bytes::new(), Some(revocation))
+            }
+        };
         let request = SignRequest::Post {
             topic,
             envelope: unsigned.clone(),
@@ -91,14 +131,20 @@ impl Draft {
         };
         let post = Post {
             topic,
-            author: self.author,
-            seq: self.seq,
-            time: self.time,
-            body: self.body,
+            author,
+            writer,
+            seq,
+            time,
+            body,
+            revokes,
             envelope,
         };
-        if !ports.store.save_post(SavePost(post)).await?.new {
-            return Err(PostError::NumberTaken(self.seq));
+        let saved = ports.store.save_post(SavePost(post)).await?;
+        if saved.revoked {
+            return Err(PostError::Revoked(author));
+        }
+        if !saved.new {
+            return Err(PostError::NumberTaken(seq));
         }
         Ok(Outgoing {
             payload,

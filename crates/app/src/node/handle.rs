@@ -119,8 +119,10 @@ struct Inner {
 pub struct NodeInfo {
     /// Its endpoint.
     pub endpoint: EndpointId,
-    /// The author of its posts.
+    /// In whose name it wrote at the start: its own, unless it writes under a link.
     pub author: AuthorId,
+    /// Its own author key, with which it writes.
+    pub writer: AuthorId,
     /// Where its secrets are kept.
     pub secret_store: SecretStoreKind,
     /// The same in a sentence, with the reason.

@@ -6,8 +6,8 @@ use std::thread;
 use actix::System;
 use kukuri_contract::{Factory, IdentityInfo, IdentityPort, WallClock};
 use kukuri_identity::{
-    BackupLock, Deps, IdentityError, MemoryStore, Prompt, Rotated, TopicBook, export, import,
-    rotate,
+    BackupLock, Deps, IdentityError, MemoryStore, Prompt, Rotated, Running, TopicBook, export,
+    import, rotate,
 };
 use tokio::sync::oneshot;
 
@@ -33,7 +33,25 @@ pub struct WhoIs {
 /// # Errors
 /// See [`StartError`].
 pub async fn who_is(config: Config, prompt: Option<Prompt>) -> Result<WhoIs, StartError> {
-    let read = async move {
+    with_identity(config, prompt, async |_, running| WhoIs {
+        info: running.info,
+        store_note: running.store_note,
+        topics: running.topics,
+    })
+    .await
+}
+
+/// Starts the identity of a config alone, and does something with it, on a thread of its own. `then`
+/// is told the data directory.
+///
+/// # Errors
+/// See [`StartError`].
+pub(super) async fn with_identity<T: Send + 'static>(
+    config: Config,
+    prompt: Option<Prompt>,
+    then: impl AsyncFnOnce(PathBuf, Running) -> T + Send + 'static,
+) -> Result<T, StartError> {
+    let read = async move || {
         let data_dir = config.data_dir()?;
         let _lock = match lock::lock(&data_dir) {
             // Its node runs, so the identity is there and need not be made.
@@ -44,13 +62,9 @@ pub async fn who_is(config: Config, prompt: Option<Prompt>) -> Result<WhoIs, Sta
         let identity = Identity::spawn(config.identity, deps)
             .await
             .map_err(failed)?;
-        Ok(WhoIs {
-            info: identity.info,
-            store_note: identity.store_note,
-            topics: identity.topics,
-        })
+        Ok(then(data_dir, identity).await)
     };
-    on_a_thread(move || System::new().block_on(read)).await
+    on_a_thread(move || System::new().block_on(read())).await
 }
 
 /// Replaces the endpoint key of a node that does not run and, if `author` says so, its author key.

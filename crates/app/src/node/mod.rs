@@ -6,6 +6,8 @@ mod draft;
 mod handle;
 mod http;
 mod identity;
+mod linking;
+mod links;
 mod lock;
 mod neighbors;
 mod posts;
@@ -22,5 +24,6 @@ pub mod wanted;
 
 pub use handle::{JoinOptions, Node, NodeBuilder, NodeInfo};
 pub use identity::{WhoIs, export_identity, import_identity, rotate_identity, who_is};
+pub use linking::{give_author_link, revoke_author_link, use_author_link};
 pub use lock::is_running;
 pub use topic::{PostEvent, Topic, TopicEvent, TopicEvents};

@@ -3,15 +3,17 @@
 //! Out: sign, store, seal, broadcast; the post is acknowledged once it is in the store. In: open,
 //! verify, store, deliver; each drop is counted by its reason.
 
-mod incoming;
+pub(super) mod incoming;
 
 use actix::{ActorFutureExt, AsyncContext, Context, Handler, ResponseActFuture, WrapFuture};
 use bytes::Bytes;
-use kukuri_contract::{BEACON, Broadcast, Epoch, NodeEvent, Offense, Post, PostDrop, TopicId};
+use kukuri_contract::{
+    BEACON, Broadcast, Epoch, NodeEvent, Offense, Post, PostDrop, Revocation, TopicId,
+};
 
 use self::incoming::{Incoming, Stored, accept, save, unseal};
 use super::actor::NodeActor;
-use super::draft::{Begun, Draft, Written};
+use super::draft::{Begun, Content, Draft, Written};
 use super::service::SendPost;
 use super::topic::{PostEvent, TopicEvent};
 use crate::core::inbox::Waiting;
@@ -33,7 +35,20 @@ impl Handler<SendPost> for NodeActor {
 
     fn handle(&mut self, request: SendPost, _: &mut Self::Context) -> Self::Result {
         let SendPost { topic, body } = request;
-        let begun = match self.begin_post(self.current(topic), &body) {
+        self.send(self.current(topic), Content::Text(body))
+    }
+}
+
+impl NodeActor {
+    // --- out ---
+
+    /// Writes a post and broadcasts it. Says its number, once it is in the store.
+    pub(super) fn send(
+        &mut self,
+        topic: TopicId,
+        content: Content,
+    ) -> ResponseActFuture<Self, Result<u64, PostError>> {
+        let begun = match self.begin_post(topic, content) {
             Ok(begun) => begun,
             Err(error) => return Box::pin(async { Err(error) }.into_actor(self)),
         };
@@ -58,27 +73,28 @@ impl Handler<SendPost> for NodeActor {
         });
         Box::pin(then)
     }
-}
 
-impl NodeActor {
-    // --- out ---
-
-    /// The post and, before it, its copy under the secret before: what is acknowledged went to both.
-    fn begin_post(&mut self, topic: TopicId, body: &Bytes) -> Result<Vec<Begun>, PostError> {
-        if body.len() > MAX_BODY_BYTES {
+    /// The post and, before it, its copy under the secret before: what is acknowledged went to both. Each
+    /// topic hears of a revocation by itself.
+    fn begin_post(&mut self, topic: TopicId, content: Content) -> Result<Vec<Begun>, PostError> {
+        if let Content::Text(body) = &content
+            && body.len() > MAX_BODY_BYTES
+        {
             return Err(PostError::TooLong(body.len()));
         }
         let now = self.clock.now();
         let wires = self.wires.as_ref().ok_or(PostError::Stopping)?;
-        let (ports, author) = (wires.ports.clone(), wires.identity.author);
+        let (ports, writer) = (wires.ports.clone(), wires.identity.author);
+        let link = self.links.used.clone();
         let open = self.topics.get_mut(&topic).ok_or(PostError::NotJoined)?;
         let time = open.state.post_time(now);
-        let topics: Vec<_> = open.former.into_iter().chain([topic]).collect();
+        let former = open.former.filter(|_| matches!(content, Content::Text(_)));
+        let topics: Vec<_> = former.into_iter().chain([topic]).collect();
         if topics.iter().any(|topic| !self.topics.contains_key(topic)) {
             return Err(PostError::NotJoined);
         }
-        if let Some(copies) = self.copies.get_mut(&topic) {
-            copies.is_first(topic, author, time, body);
+        if let (Some(copies), Content::Text(body)) = (self.copies.get_mut(&topic), &content) {
+            copies.is_first(topic, writer, time, body);
         }
         let epoch = Epoch::at(time);
         let begun = topics.into_iter().filter_map(|topic| {
@@ -87,10 +103,11 @@ impl NodeActor {
                 ports: ports.clone(),
                 draft: Draft {
                     topic,
-                    author,
+                    writer,
+                    link: link.clone(),
                     seq: open.state.take_seq(),
                     time,
-                    body: body.clone(),
+                    content: content.clone(),
                     secret: open.secret,
                     known_key: open.state.seal_key(epoch).map(|key| key.cloned()),
                 },
@@ -247,20 +264,20 @@ impl NodeActor {
     /// Only the signature says whose it is, and only what is new counts: nobody can use up what an
     /// author may write.
     fn within_rate(&self, incoming: Incoming) -> Result<Incoming, PostDrop> {
-        let Post { topic, author, .. } = incoming.post;
-        let may = self.authors.may_write(topic, author, self.now());
+        let Post { topic, writer, .. } = incoming.post;
+        let may = self.authors.may_write(topic, writer, self.now());
         may.then_some(incoming).ok_or(PostDrop::RateLimited)
     }
 
     fn deliver(&mut self, incoming: Incoming) {
         let Incoming { post, seal_key } = incoming;
         let now = self.now();
-        self.authors.wrote(post.topic, post.author, now);
+        self.authors.wrote(post.topic, post.writer, now);
         if let Some(open) = self.topics.get_mut(&post.topic) {
             if let Some((epoch, key)) = seal_key {
                 open.state.put_seal_key(epoch, Some(key));
             }
-            if open.state.seq_seen(post.author, post.seq) {
+            if open.state.seq_seen(post.writer, post.seq) {
                 open.state.repairs.gap(now);
             }
         }
@@ -274,7 +291,7 @@ impl NodeActor {
     /// A post that gap repair brought: it is late by nature, so it does not count as a delivery.
     pub(super) fn deliver_post(&mut self, post: Post) {
         if let Some(open) = self.topics.get_mut(&post.topic) {
-            open.state.seq_seen(post.author, post.seq);
+            open.state.seq_seen(post.writer, post.seq);
         }
         self.tell_post(post);
     }
@@ -284,9 +301,14 @@ impl NodeActor {
         let topic = post.topic;
         let me = self.wires.as_ref().map(|wires| wires.identity.author);
         if let Some(open) = self.topics.get_mut(&topic)
-            && Some(post.author) == me
+            && Some(post.writer) == me
         {
             open.state.own_seq_seen(post.seq);
+        }
+        if let Some(Revocation { writer, .. }) = post.revokes {
+            let author = post.author;
+            self.tell(topic, TopicEvent::Revoked { author, writer });
+            return true;
         }
         let first = self.is_first(&post);
         if first {

@@ -8,12 +8,13 @@ use std::cell::Cell;
 use actix::{ActorFutureExt, AsyncContext, Context, Handler, Message, WrapFuture};
 use bytes::Bytes;
 use kukuri_contract::{
-    Answer, Ask, AskError, AskId, CallError, EndpointId, Epoch, Holding, Holdings, KeyBytes,
-    NodeEvent, Offense, Post, PostDrop, RepairResult, SavePost, TopicId, TopicKeys, WallClock,
+    Answer, Ask, AskError, AskId, AuthorId, CallError, EndpointId, Epoch, Holding, Holdings,
+    KeyBytes, NodeEvent, Offense, Post, PostDrop, RepairResult, TopicId, TopicKeys, WallClock,
 };
 
 use self::answer::{AnswerFailure, Served, answer};
 use super::actor::NodeActor;
+use super::posts::incoming::store;
 use crate::compose::Ports;
 use crate::core::post;
 use crate::core::repair::{
@@ -69,6 +70,7 @@ impl NodeActor {
                 if let Some(open) = actor.topics.get_mut(&topic) {
                     open.state.repair_ended(result, posts, now);
                 }
+                actor.look_at_links(ctx);
                 actor.repair_if_due(topic, ctx);
             });
         ctx.spawn(then);
@@ -202,13 +204,13 @@ impl Asker {
         let mut from = FIRST_AUTHOR;
         for _ in 0..MAX_QUESTIONS {
             let asked = self.ask(from).await;
-            let (to, more, brought) = match asked {
+            let (to, more, settled, brought) = match asked {
                 Ok(asked) => asked,
                 Err(early) => return self.ended(self.explain(early), posts),
             };
             posts += brought;
             // A neighbor that says "more" and brings nothing new would be asked forever.
-            let stuck = more && brought == 0;
+            let stuck = more && settled == 0;
             if to == LAST_AUTHOR && (!more || stuck) {
                 return self.ended(RepairResult::Complete, posts);
             }
@@ -225,11 +227,8 @@ impl Asker {
     }
 
     /// One question and what comes of it: the last author of its range, whether the neighbor has
-    /// more of the range, and how many posts it brought.
-    async fn ask(
-        &self,
-        from: kukuri_contract::AuthorId,
-    ) -> Result<(kukuri_contract::AuthorId, bool, u64), Early> {
+    /// more of the range, how many numbers it settled, and how many posts it brought.
+    async fn ask(&self, from: AuthorId) -> Result<(AuthorId, bool, u64, u64), Early> {
         let topic = self.between.topic;
         let limit = MAX_AUTHORS;
         let holdings = Holdings { topic, from, limit };
@@ -258,24 +257,24 @@ impl Asker {
             .map_err(failed::<CallError<AskError>>)?;
         let delivery = Delivery::open(&answer, self.between, (epoch, nonce), &key);
         let delivery = delivery.map_err(Early::Invalid)?;
-        let brought = self.take_in(&delivery.envelopes).await;
-        Ok((to, delivery.more, brought))
+        let (settled, brought) = self.take_in(&delivery.envelopes).await;
+        Ok((to, delivery.more, settled, brought))
     }
 
-    /// Verifies, stores and delivers posts; says how many were new.
-    async fn take_in(&self, envelopes: &[Bytes]) -> u64 {
+    /// Verifies, stores and delivers posts; says how many numbers are settled that were not, and how
+    /// many posts were new.
+    async fn take_in(&self, envelopes: &[Bytes]) -> (u64, u64) {
         let (topic, now) = (self.between.topic, self.clock.now());
-        let saves = envelopes.iter().map(|envelope| async move {
+        // Revocations first: the posts that they are about may come with them.
+        let mut ordered: Vec<_> = envelopes.iter().collect();
+        ordered.sort_by_key(|envelope| envelope.first() != Some(&post::REVOCATION));
+        let saves = ordered.into_iter().map(|envelope| async move {
             let post = post::verify(topic, envelope, now)?;
-            let saved = self.ports.store.save_post(SavePost(post.clone())).await;
-            match saved {
-                Ok(saved) if saved.new => Ok(post),
-                Ok(_) => Err(PostDrop::Duplicate),
-                Err(_) => Err(PostDrop::NotStored),
-            }
+            store(&self.ports.store, &post).await?;
+            Ok(post)
         });
         // In chunks: the store's port admits a bounded number of requests at once.
-        let mut new = Vec::new();
+        let (mut new, mut revoked) = (Vec::new(), 0);
         let mut saves = saves.collect::<Vec<_>>();
         while !saves.is_empty() {
             let rest = saves.split_off(saves.len().min(SAVES));
@@ -283,6 +282,7 @@ impl Asker {
                 match saved {
                     Ok(post) => new.push(post),
                     Err(reason) => {
+                        revoked += u64::from(reason == PostDrop::Revoked);
                         self.bad.set(self.bad.get() || is_garbage(reason));
                         // An error means that the actor is gone, and with it who counts.
                         let _gone = self.deliver.send(Unusable(reason)).await;
@@ -293,7 +293,7 @@ impl Asker {
         }
         let brought = new.len() as u64;
         let _gone = self.deliver.send(Repaired { topic, posts: new }).await;
-        brought
+        (brought + revoked, brought)
     }
 
     fn explain(&self, early: Early) -> RepairResult {

@@ -90,6 +90,7 @@ impl Handler<Wire> for NodeActor {
 
     fn handle(&mut self, Wire(wires): Wire, _: &mut Self::Context) -> Self::Result {
         self.address = Some(wires.address.clone());
+        self.links = wires.identity.links.clone();
         self.wires = Some(wires);
         self.say_started();
         // Who is banned must be known before anybody is met.
@@ -97,8 +98,9 @@ impl Handler<Wire> for NodeActor {
             .load_bans()
             .then(|(), actor: &mut Self, _| actor.say_bans());
         let then = told.map(|(), actor, ctx| {
-            // After a restart of this actor, there are topics to join again.
+            // After a restart of this actor, there are topics to join again, and perhaps other links.
             actor.reconcile_all(ctx);
+            actor.look_at_links(ctx);
             Ok(())
         });
         Box::pin(then)

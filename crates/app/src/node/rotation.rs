@@ -55,7 +55,7 @@ impl NodeActor {
         };
         let copies = self.copies.entry(of).or_default();
         for post in posts {
-            copies.is_first(post.topic, post.author, post.time, &post.body);
+            copies.is_first(post.topic, post.writer, post.time, &post.body);
         }
     }
 
@@ -63,7 +63,7 @@ impl NodeActor {
     pub(super) fn is_first(&mut self, post: &Post) -> bool {
         let of = self.current(post.topic);
         let copies = self.copies.get_mut(&of);
-        copies.is_none_or(|copies| copies.is_first(post.topic, post.author, post.time, &post.body))
+        copies.is_none_or(|copies| copies.is_first(post.topic, post.writer, post.time, &post.body))
     }
 
     /// The topic that is in the place of another one, else the same.

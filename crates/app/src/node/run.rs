@@ -76,9 +76,12 @@ async fn start(builder: NodeBuilder) -> Result<(Started, Parts, lock::DataDirLoc
         )?),
         None => None,
     };
+    let writer = parts.identity.author;
+    let link = parts.identity.links.used.as_ref();
     let info = NodeInfo {
         endpoint: parts.identity.endpoint,
-        author: parts.identity.author,
+        author: link.map_or(writer, |link| link.author),
+        writer,
         secret_store: parts.identity.store,
         secret_store_note: parts.store_note.clone(),
         data_dir,

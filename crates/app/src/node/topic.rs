@@ -54,7 +54,7 @@ impl Topic {
         &self.name
     }
 
-    /// Posts to the topic. The reply is the post's number among this author's posts here, and
+    /// Posts to the topic. The reply is the post's number among this node's posts here, and
     /// means that the post is on disk; it is sent as soon as there is a neighbor.
     ///
     /// # Errors
@@ -180,6 +180,13 @@ pub enum TopicEvent {
     },
     /// Another author's post: verified, stored, and new.
     Post(PostEvent),
+    /// An author no longer lets a writer write in its name.
+    Revoked {
+        /// The author.
+        author: AuthorId,
+        /// The writer.
+        writer: AuthorId,
+    },
     /// What is known of the swarm as a whole has changed.
     Swarm {
         /// Its root: whose heartbeats name this part of the swarm. `None` until one is known.
@@ -198,11 +205,14 @@ pub enum TopicEvent {
 /// A post.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PostEvent {
-    /// Who wrote it.
+    /// Who wrote it: the person, by the key of one of its nodes.
     pub author: AuthorId,
-    /// Its number among the author's posts in this topic, from 1 on.
+    /// The key of the node that it was written on; that of the author itself, unless that has let
+    /// another node write.
+    pub writer: AuthorId,
+    /// Its number among the writer's posts in this topic, from 1 on.
     pub seq: u64,
-    /// When, by the author's clock.
+    /// When, by the writer's clock.
     pub time: UnixMillis,
     /// What it says.
     pub body: Bytes,
@@ -212,6 +222,7 @@ impl From<Post> for PostEvent {
     fn from(post: Post) -> Self {
         Self {
             author: post.author,
+            writer: post.writer,
             seq: post.seq,
             time: post.time,
             body: post.body,

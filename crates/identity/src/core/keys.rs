@@ -1,15 +1,14 @@
 //! The two keys of a node, and the form in which a store keeps them.
 //!
 //! ```text
-//! "kukuri-id" 9 | version 1 | endpoint key 32 | author key 32 | linked at, ms 8 | check 4
+//! "kukuri-id" 9 | version 1 | endpoint key 32 | author key 32 | made at, ms 8 | check 4
 //! check = the first 4 bytes of SHA-256 of all before it
 //! ```
 
 use ed25519_dalek::{Signer, SigningKey};
 use hkdf::Hkdf;
 use kukuri_contract::{
-    AuthorId, AuthorLink, EndpointId, EndpointKey, KeyBytes, SignError, SignRequest, Signature,
-    UnixMillis,
+    AuthorId, EndpointId, EndpointKey, KeyBytes, SignError, SignRequest, Signature, UnixMillis,
 };
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
@@ -28,7 +27,7 @@ pub(super) const CHECK_BYTES: usize = 4;
 pub struct Keys {
     endpoint: SigningKey,
     author: SigningKey,
-    linked_at: UnixMillis,
+    made_at: UnixMillis,
 }
 
 /// Why stored bytes are no keys.
@@ -50,12 +49,12 @@ pub enum StoredKeysError {
 }
 
 impl Keys {
-    /// Keys from 32 random bytes each, linked at a moment.
-    pub fn new(endpoint: &[u8; 32], author: &[u8; 32], linked_at: UnixMillis) -> Self {
+    /// Keys from 32 random bytes each, made at a moment.
+    pub fn new(endpoint: &[u8; 32], author: &[u8; 32], made_at: UnixMillis) -> Self {
         Self {
             endpoint: SigningKey::from_bytes(endpoint),
             author: SigningKey::from_bytes(author),
-            linked_at,
+            made_at,
         }
     }
 
@@ -66,7 +65,7 @@ impl Keys {
         out.push(VERSION);
         out.extend(self.endpoint.as_bytes());
         out.extend(self.author.as_bytes());
-        out.extend(self.linked_at.0.to_be_bytes());
+        out.extend(self.made_at.0.to_be_bytes());
         let check = check(&out);
         out.extend(check);
         out
@@ -94,9 +93,9 @@ impl Keys {
         let keys = &head[MAGIC.len() + 1..];
         let (endpoint, rest) = keys.split_first_chunk().expect("the length was checked");
         let (author, rest) = rest.split_first_chunk().expect("the length was checked");
-        let (linked_at, _) = rest.split_first_chunk().expect("the length was checked");
-        let linked_at = UnixMillis(u64::from_be_bytes(*linked_at));
-        Ok(Self::new(endpoint, author, linked_at))
+        let (made_at, _) = rest.split_first_chunk().expect("the length was checked");
+        let made_at = UnixMillis(u64::from_be_bytes(*made_at));
+        Ok(Self::new(endpoint, author, made_at))
     }
 
     /// The endpoint.
@@ -121,7 +120,7 @@ impl Keys {
         Self {
             endpoint: fresh.endpoint.clone(),
             author: kept.author.clone(),
-            linked_at: fresh.linked_at,
+            made_at: fresh.made_at,
         }
     }
 
@@ -135,38 +134,17 @@ impl Keys {
         KeyBytes::new(*key)
     }
 
-    /// The statement that author and endpoint belong together. Ed25519 is deterministic, so it is
-    /// the same after each start.
-    pub fn link(&self) -> AuthorLink {
-        let (author, endpoint) = (self.author_id(), self.endpoint_id());
-        let issued_at = self.linked_at;
-        let statement = SignRequest::Link {
-            author,
-            endpoint,
-            issued_at,
-        };
-        AuthorLink {
-            author,
-            endpoint,
-            issued_at,
-            author_signature: sign(&self.author, &statement),
-            endpoint_signature: sign(&self.endpoint, &statement),
-        }
-    }
-
     /// Signs a statement with the key that it is for.
     ///
     /// # Errors
-    /// A link of foreign keys.
+    /// A link of another author.
     pub fn sign(&self, statement: &SignRequest) -> Result<Signature, SignError> {
         match statement {
             SignRequest::Record { .. } | SignRequest::Heartbeat { .. } => {
                 Ok(sign(&self.endpoint, statement))
             }
             SignRequest::Post { .. } => Ok(sign(&self.author, statement)),
-            SignRequest::Link {
-                author, endpoint, ..
-            } if *author == self.author_id() && *endpoint == self.endpoint_id() => {
+            SignRequest::Link { author, .. } if *author == self.author_id() => {
                 Ok(sign(&self.author, statement))
             }
             _ => Err(SignError::NotOurs),
@@ -215,7 +193,8 @@ mod tests {
         let stored = keys().to_stored();
         assert_eq!(stored.len(), STORED_BYTES);
         let read = Keys::from_stored(&stored).unwrap();
-        assert_eq!(read.link(), keys().link());
+        assert_eq!(read.to_stored(), stored);
+        assert_eq!(read.author_id(), keys().author_id());
         assert_eq!(read.endpoint_key().expose(), &[1; 32]);
     }
 
@@ -229,21 +208,6 @@ mod tests {
         let mut newer = good.to_vec();
         newer[MAGIC.len()] = 2;
         assert_eq!(read(&newer), StoredKeysError::Version(2));
-    }
-
-    #[test]
-    fn both_keys_sign_the_link() {
-        let link = keys().link();
-        let statement = SignRequest::Link {
-            author: link.author,
-            endpoint: link.endpoint,
-            issued_at: link.issued_at,
-        };
-        let author = link.author.as_bytes();
-        let endpoint = link.endpoint.as_bytes();
-        assert!(verifies(author, &statement, &link.author_signature));
-        assert!(verifies(endpoint, &statement, &link.endpoint_signature));
-        assert_ne!(author, endpoint);
     }
 
     #[test]
@@ -265,11 +229,14 @@ mod tests {
         assert!(!verifies(endpoint.as_bytes(), &post, &signature));
         let signature = keys.sign(&post).unwrap();
         assert!(verifies(author.as_bytes(), &post, &signature));
-        let foreign = SignRequest::Link {
-            author: AuthorId::from_bytes([9; 32]),
-            endpoint,
+        let link = |author| SignRequest::Link {
+            author,
+            writer: AuthorId::from_bytes([8; 32]),
             issued_at: UnixMillis(1),
         };
+        let signature = keys.sign(&link(author)).unwrap();
+        assert!(verifies(author.as_bytes(), &link(author), &signature));
+        let foreign = link(AuthorId::from_bytes([9; 32]));
         assert_eq!(keys.sign(&foreign), Err(SignError::NotOurs));
     }
 

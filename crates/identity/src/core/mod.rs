@@ -4,6 +4,8 @@ pub mod book;
 pub mod derive;
 pub mod invite;
 pub mod keys;
+pub mod link;
+pub mod links;
 pub mod sealed;
 pub mod secret;
 pub mod topics;

@@ -41,7 +41,7 @@ fn a_file_keeps_the_identity_and_memory_does_not() {
     );
     assert!(second.place.note.contains("encrypted with the key in"));
     assert!(second.place.note.ends_with("keys are there"), "{second:?}");
-    assert_eq!(first.keys.link(), second.keys.link());
+    assert_eq!(first.keys.to_stored(), second.keys.to_stored());
     let memory = || open_in(StoreChoice::Memory, dir.path()).unwrap();
     assert_eq!(memory().place.kind, SecretStoreKind::Memory);
     assert_ne!(memory().keys.endpoint_id(), memory().keys.endpoint_id());
@@ -59,7 +59,7 @@ fn a_running_node_needs_no_store_and_no_passphrase_again() {
         let asked = Prompt::new(|question| panic!("{question:?}"));
         let nothing = Sources::new(&Config::default(), None, Some(asked));
         let again = open(&config, dir.path(), &memory, nothing, NOW).unwrap();
-        assert_eq!(again.keys.link(), first.keys.link());
+        assert_eq!(again.keys.to_stored(), first.keys.to_stored());
         assert_eq!(again.place, first.place);
     }
 }

@@ -71,6 +71,15 @@ pub fn bound(ranges: Vec<Range>, turn: u64) -> Vec<Range> {
     bounded
 }
 
+/// At most `most` of these ascending ranges, the longest ones, in their order: a few numbers of a
+/// thief's can't take the place of all that was written before.
+pub fn longest(mut ranges: Vec<Range>, most: usize) -> Vec<Range> {
+    ranges.sort_by_key(|(first, last)| std::cmp::Reverse(last - first));
+    ranges.truncate(most);
+    ranges.sort_unstable();
+    ranges
+}
+
 /// The turn after a turn. The golden ratio, as a fraction of 2^64, leaves no gap out for long,
 /// whichever of the turns an author gets.
 pub fn next_turn(turn: u64) -> u64 {
@@ -120,6 +129,13 @@ mod tests {
             turns += 1;
             assert!(turns < 100, "{} gaps of 1000 never opened", closed.len());
         }
+    }
+
+    #[test]
+    fn the_longest_ranges_stay() {
+        let ranges = vec![(1, 1), (3, 3), (5, 500), (600, 601), (u64::MAX, u64::MAX)];
+        assert_eq!(longest(ranges.clone(), 2), [(5, 500), (600, 601)]);
+        assert_eq!(longest(ranges.clone(), 9), ranges);
     }
 
     proptest! {

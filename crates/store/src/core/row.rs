@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use kukuri_contract::{Offense, Source};
+use kukuri_contract::{AuthorId, Offense, Revocation, Source};
 
 /// Why a row can't be read, or a value not written.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -23,6 +23,9 @@ pub enum RowError {
     /// No offense of peers.
     #[error("{0:?} is no offense of peers")]
     Offense(String),
+    /// No revocation.
+    #[error("{0} bytes are no revocation")]
+    Revocation(usize),
 }
 
 /// An id from a column.
@@ -84,6 +87,35 @@ pub fn offense(text: &str) -> Result<Offense, RowError> {
     found.ok_or_else(|| RowError::Offense(text.to_owned()))
 }
 
+/// A revocation for a column: the writer, and each range as two numbers of 8 bytes, big endian.
+pub fn revocation_to_column(revocation: &Revocation) -> Vec<u8> {
+    let mut bytes = revocation.writer.as_bytes().to_vec();
+    for (first, last) in &revocation.kept {
+        bytes.extend(first.to_be_bytes());
+        bytes.extend(last.to_be_bytes());
+    }
+    bytes
+}
+
+/// A revocation from a column.
+///
+/// # Errors
+/// Its length is wrong.
+pub fn revocation_from_column(bytes: &[u8]) -> Result<Revocation, RowError> {
+    let wrong = || RowError::Revocation(bytes.len());
+    let (writer, ranges) = bytes.split_first_chunk().ok_or_else(wrong)?;
+    let (ranges, rest) = ranges.as_chunks::<16>();
+    let number = |bytes: &[u8]| u64::from_be_bytes(std::array::from_fn(|at| bytes[at]));
+    let range = |range: &[u8; 16]| (number(&range[..8]), number(&range[8..]));
+    match rest.is_empty() {
+        true => Ok(Revocation {
+            writer: AuthorId::from_bytes(*writer),
+            kept: ranges.iter().map(range).collect(),
+        }),
+        false => Err(wrong()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -117,6 +149,22 @@ mod tests {
         fn garbage_is_a_typed_error_or_an_address(text in "\\PC{0,40}") {
             if let Ok(addresses) = split_addresses(&text) {
                 prop_assert_eq!(split_addresses(&join_addresses(&addresses)), Ok(addresses));
+            }
+        }
+
+        #[test]
+        fn revocations_round_trip_or_are_refused(
+            writer: [u8; 32],
+            kept: Vec<(u64, u64)>,
+            garbage: Vec<u8>,
+        ) {
+            let writer = AuthorId::from_bytes(writer);
+            let revocation = Revocation { writer, kept };
+            let column = revocation_to_column(&revocation);
+            prop_assert_eq!(revocation_from_column(&column), Ok(revocation));
+            match revocation_from_column(&garbage) {
+                Ok(read) => prop_assert_eq!(revocation_to_column(&read), garbage),
+                Err(error) => prop_assert_eq!(error, RowError::Revocation(garbage.len())),
             }
         }
 

@@ -115,8 +115,9 @@ impl Database {
         (first, last): Range,
     ) -> Result<bool, DbError> {
         let mut select = self.connection.prepare_cached(
-            "SELECT author, seq, time, body, envelope FROM posts
-             WHERE topic = ?1 AND author = ?2 AND seq BETWEEN ?3 AND ?4 ORDER BY seq",
+            "SELECT author, seq, time, body, envelope, person, revokes FROM posts
+             WHERE topic = ?1 AND author = ?2 AND seq BETWEEN ?3 AND ?4 AND NOT dropped
+             ORDER BY seq",
         )?;
         let (first, last) = (row::to_column(first)?, row::to_column(last)?);
         let mut rows = select.query(params![topic.as_bytes(), author.as_bytes(), first, last])?;

@@ -11,4 +11,5 @@ mod migration;
 mod mounts;
 mod repair;
 mod retention;
+mod revocations;
 mod support;

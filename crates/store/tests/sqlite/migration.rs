@@ -9,7 +9,7 @@ use rusqlite::{Connection, params};
 use crate::support::{OTHER, TOPIC, all, holding, holdings, open, post, raw, try_open};
 
 /// The steps of the schema as they were released, literally: a released step never changes.
-const STEPS: [&str; 2] = [
+const STEPS: [&str; 3] = [
     "
     CREATE TABLE peers (
         topic     BLOB NOT NULL,
@@ -48,8 +48,16 @@ const STEPS: [&str; 2] = [
         seen_at INTEGER NOT NULL
     ) STRICT, WITHOUT ROWID;
 ",
+    "
+    CREATE TABLE bans (
+        endpoint BLOB NOT NULL PRIMARY KEY,
+        until    INTEGER NOT NULL,
+        times    INTEGER NOT NULL,
+        reason   TEXT NOT NULL
+    ) STRICT, WITHOUT ROWID;
+",
 ];
-const NEWEST: i64 = 3;
+const NEWEST: i64 = 4;
 
 fn older(dir: &std::path::Path, version: usize) -> Connection {
     let connection = raw(dir);

@@ -169,7 +169,8 @@ async fn the_fair_share_is_cheap() {
                 (n / authors + 1) as i64,
                 NOW as i64
             ];
-            let insert = "INSERT INTO posts VALUES (?1, ?2, ?3, ?4, x'00', x'00', ?4)";
+            let insert = "INSERT INTO posts (topic, author, seq, time, body, envelope, received_at)
+                 VALUES (?1, ?2, ?3, ?4, x'00', x'00', ?4)";
             rows.prepare_cached(insert)
                 .unwrap()
                 .execute(values)

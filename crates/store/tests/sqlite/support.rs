@@ -76,9 +76,11 @@ pub fn post(n: u8, seq: u64) -> Post {
     Post {
         topic: TOPIC,
         author: author(n),
+        writer: author(n),
         seq,
         time: UnixMillis(seq),
         body: Bytes::from(format!("post {seq}")),
+        revokes: None,
         envelope: Bytes::from(format!("signed post {seq} of {n}")),
     }
 }

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
+use kukuri::AuthorId;
 
 use super::HomeArgs;
 
@@ -51,6 +52,30 @@ Examples:
 
 Only one node may run with these keys at a time.")]
     Import(ImportArgs),
+    /// Let another node of yours write in your name: make a link for it.
+    #[command(after_help = "\
+Examples:
+  kukuri identity link WRITER_ID                    to standard output
+  kukuri identity link WRITER_ID --out phone.link   into a new file
+
+WRITER_ID is what `kukuri id` prints on the other node: its writer, or, without one, its author. Run
+`kukuri identity use-link` there. A link is no secret, and of no use to anybody else.")]
+    Link(LinkArgs),
+    /// Write in the name of another node of yours: take a link from standard input.
+    #[command(after_help = "\
+Examples:
+  kukuri identity use-link                paste the link, then press Enter
+  kukuri identity use-link < phone.link")]
+    UseLink(HomeArgs),
+    /// Let another node write in your name no longer, for good.
+    #[command(after_help = "\
+Examples:
+  kukuri identity revoke WRITER_ID
+
+Each topic hears of it when this node takes part there. What this node has got of the other one by then
+stays good; nobody who has heard of it takes anything else. A topic that this node never joins again
+does not hear of it.")]
+    Revoke(RevokeArgs),
 }
 
 /// Flags of `kukuri identity rotate`.
@@ -87,6 +112,31 @@ pub struct ImportArgs {
     #[arg(long, value_name = "FILE")]
     pub backup_passphrase_file: Option<PathBuf>,
     /// Whose it becomes.
+    #[command(flatten)]
+    pub home: HomeArgs,
+}
+
+/// Flags of `kukuri identity link`.
+#[derive(Debug, Args)]
+pub struct LinkArgs {
+    /// The writer of the other node.
+    #[arg(value_name = "WRITER_ID")]
+    pub writer: AuthorId,
+    /// Write it to this new file instead of printing it.
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// Whose name it is.
+    #[command(flatten)]
+    pub home: HomeArgs,
+}
+
+/// Flags of `kukuri identity revoke`.
+#[derive(Debug, Args)]
+pub struct RevokeArgs {
+    /// The writer of the other node.
+    #[arg(value_name = "WRITER_ID")]
+    pub writer: AuthorId,
+    /// Whose name it was.
     #[command(flatten)]
     pub home: HomeArgs,
 }

@@ -88,12 +88,13 @@ fn bans_for_broadcasts_are_short_and_make_no_other_longer() {
     let mut wall = WALL;
     for offense in [Offense::Garbage, Offense::Flood, Offense::Replay] {
         let start = Duration::from_millis(wall.0 - WALL.0);
-        let banned = (1..100).find_map(|n| {
-            match scores.offends(peer(1), offense, start + n * S, wall) {
-                Outcome::Banned(ban) => Some(ban),
-                _ => None,
-            }
-        });
+        let banned =
+            (1..100).find_map(
+                |n| match scores.offends(peer(1), offense, start + n * S, wall) {
+                    Outcome::Banned(ban) => Some(ban),
+                    _ => None,
+                },
+            );
         let ban = banned.unwrap();
         assert_eq!((ban.until.0 - wall.0, ban.times), (60_000, 0));
         wall = UnixMillis(ban.until.0 + 600_000);

@@ -71,12 +71,24 @@ pub async fn unseal(
     Ok(Incoming { post, seal_key })
 }
 
-/// Stores a post.
-pub async fn save(store: StorePort, incoming: Incoming) -> Result<Stored, PostDrop> {
-    let saved = store.save_post(SavePost(incoming.post.clone())).await;
-    match saved {
-        Ok(saved) if saved.new => Ok(Stored::New(incoming)),
-        Ok(_) => Ok(Stored::Known(incoming.post.time)),
+/// Stores a post of a broadcast.
+pub async fn save(port: StorePort, incoming: Incoming) -> Result<Stored, PostDrop> {
+    match store(&port, &incoming.post).await {
+        Ok(()) => Ok(Stored::New(incoming)),
+        Err(PostDrop::Duplicate) => Ok(Stored::Known(incoming.post.time)),
+        Err(reason) => Err(reason),
+    }
+}
+
+/// Stores a post that was verified.
+///
+/// # Errors
+/// It is not new, its writer was revoked, or the store failed.
+pub async fn store(port: &StorePort, post: &Post) -> Result<(), PostDrop> {
+    match port.save_post(SavePost(post.clone())).await {
+        Ok(saved) if saved.new => Ok(()),
+        Ok(saved) if saved.revoked => Err(PostDrop::Revoked),
+        Ok(_) => Err(PostDrop::Duplicate),
         Err(error) => {
             tracing::debug!(%error, "post not stored");
             Err(PostDrop::NotStored)
