@@ -246,9 +246,13 @@ impl NodeActor {
             let then = stored.map(move |stored, actor, ctx| {
                 actor.receiving -= 1;
                 match stored {
-                    Ok(Stored::New(incoming)) => actor.deliver(incoming),
-                    Ok(Stored::Known(time)) => {
+                    Ok(Stored {
+                        incoming,
+                        new: true,
+                    }) => actor.deliver(incoming),
+                    Ok(Stored { incoming, .. }) => {
                         actor.drop_post(PostDrop::Duplicate);
+                        let time = incoming.post.time;
                         if own && time.0.saturating_add(LONG_AGO_MS) < now.0 {
                             actor.offended(from, Offense::Replay, ctx);
                         }

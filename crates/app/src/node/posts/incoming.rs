@@ -32,12 +32,12 @@ pub fn accept(payload: &Bytes, secret: bool, now: UnixMillis) -> Result<Packet, 
     }
 }
 
-/// What the store says of a post.
-pub enum Stored {
+/// A post that is in the store.
+pub struct Stored {
+    /// It.
+    pub incoming: Incoming,
     /// It was not there before.
-    New(Incoming),
-    /// It was there; the author's time.
-    Known(UnixMillis),
+    pub new: bool,
 }
 
 /// Opens and verifies a post.
@@ -73,11 +73,12 @@ pub async fn unseal(
 
 /// Stores a post of a broadcast.
 pub async fn save(port: StorePort, incoming: Incoming) -> Result<Stored, PostDrop> {
-    match store(&port, &incoming.post).await {
-        Ok(()) => Ok(Stored::New(incoming)),
-        Err(PostDrop::Duplicate) => Ok(Stored::Known(incoming.post.time)),
-        Err(reason) => Err(reason),
-    }
+    let new = match store(&port, &incoming.post).await {
+        Ok(()) => true,
+        Err(PostDrop::Duplicate) => false,
+        Err(reason) => return Err(reason),
+    };
+    Ok(Stored { incoming, new })
 }
 
 /// Stores a post that was verified.
