@@ -13,7 +13,7 @@ use tempfile::TempDir;
 use crate::{DEADLINE, dashboards};
 
 /// With this variable, what a test needs must be there: it fails where it would be skipped.
-pub const NO_SKIP: &str = "KUKURI_TEST_NO_SKIP";
+pub const NO_SKIP: &str = "TESTS_MUST_NOT_SKIP";
 /// How often the nodes are scraped and the rules evaluated.
 pub const SCRAPE: Duration = Duration::from_secs(1);
 /// Between two looks at a condition.

@@ -6,7 +6,7 @@
 use std::process::Command;
 
 /// Every command, as it is typed.
-const COMMANDS: [&[&str]; 21] = [
+const COMMANDS: [&[&str]; 24] = [
     &[],
     &["demo"],
     &["testnet"],
@@ -17,12 +17,15 @@ const COMMANDS: [&[&str]; 21] = [
     &["identity", "rotate"],
     &["identity", "export"],
     &["identity", "import"],
+    &["identity", "link"],
+    &["identity", "revoke"],
     &["topic", "add"],
     &["topic", "remove"],
     &["topic", "rotate"],
     &["topic", "invite"],
     &["topic", "accept"],
     &["topic", "new-secret"],
+    &["doctor"],
     &["config", "show"],
     &["config", "check"],
     &["topic"],
