@@ -386,3 +386,41 @@ fn a_running_node_takes_the_secret_that_was_rotated_and_an_invite_brings_the_oth
     posts.post("among us");
     assert!(posts.ended().success());
 }
+
+#[test]
+fn a_rotated_identity_is_another_endpoint_with_the_same_author_topics_and_posts() {
+    let (dht, dir) = (Dht::start(5), dir());
+    let path = dir.path().to_str().unwrap();
+    let run = |args: &[&str], event: &str| {
+        let mut process = Process::start([args, &["--data-dir", path]].concat());
+        let said = process.next(event);
+        assert!(process.ended().success());
+        said
+    };
+    run(&["topic", "add", "tea"], "topic_added");
+    let before = run(&["id"], "id");
+    let mut node = dht.join("tea", dir.path(), &[]);
+    node.say("before");
+    node.next("posted");
+    let mut refused = Process::start(["identity", "rotate", "--data-dir", path]);
+    assert!(!refused.ended().success());
+    assert!(
+        refused.errors().contains("another node runs"),
+        "{}",
+        refused.errors()
+    );
+    node.signal(Signal::SIGTERM);
+    assert!(node.ended().success());
+
+    let rotated = run(&["identity", "rotate"], "identity_rotated");
+    assert_eq!(rotated["endpoint_id_before"], before["endpoint_id"]);
+    assert_ne!(rotated["endpoint_id"], before["endpoint_id"]);
+    assert_eq!(rotated["author"], before["author"]);
+    assert_eq!(run(&["id"], "id")["endpoint_id"], rotated["endpoint_id"]);
+    assert_eq!(run(&["topic", "list"], "topic")["topic"], "tea");
+    let mut posts = Process::start(["posts", "tea", "--data-dir", path]);
+    posts.post("before");
+    let other = run(&["identity", "rotate", "--author"], "identity_rotated");
+    assert_ne!(other["author"], before["author"]);
+    assert_eq!(run(&["topic", "list"], "topic")["topic"], "tea");
+}

@@ -164,14 +164,16 @@ impl TopicBook {
     }
 
     /// Writes the same topics under the keys that are about to replace the present ones; they count
-    /// once those do.
-    pub(crate) fn prepare_for(&self, next: &Keys) -> Result<(), TopicBookError> {
-        if let Place::Dir(dir) = &self.0.place {
-            let book = self.load(dir)?;
-            let sealed = book.seal(&next.book_key(), &nonce()?);
-            file::replace(&dir.join(NEXT), &sealed)?;
-        }
-        Ok(())
+    /// once those do. Nobody else changes them as long as what this gives is held.
+    pub(crate) fn prepare_for(&self, next: &Keys) -> Result<Option<File>, TopicBookError> {
+        let Place::Dir(dir) = &self.0.place else {
+            return Ok(None);
+        };
+        let locked = lock(dir)?;
+        let book = self.load(dir)?;
+        let sealed = book.seal(&next.book_key(), &nonce()?);
+        file::replace(&dir.join(NEXT), &sealed)?;
+        Ok(Some(locked))
     }
 
     fn change<T>(
@@ -312,7 +314,7 @@ mod tests {
         let (old, new) = (keys(1), keys(3));
         let book = TopicBook::in_dir(dir.path(), &old);
         book.add(tea(), NOW).unwrap();
-        book.prepare_for(&new).unwrap();
+        drop(book.prepare_for(&new).unwrap());
         // The keys were not replaced after all.
         assert_eq!(book.topics(NOW).unwrap(), [tea()]);
         // They were.

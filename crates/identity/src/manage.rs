@@ -57,7 +57,7 @@ pub fn rotate(config: &Config, deps: &Deps, author: bool) -> Result<Rotated, Ide
     with_keys(config, deps, |store, old, place| {
         let new = old.rotated(&generate_keys(now)?, author);
         // The topics first: until the keys are replaced, these count for nothing.
-        TopicBook::in_dir(&deps.data_dir, &old).prepare_for(&new)?;
+        let _held = TopicBook::in_dir(&deps.data_dir, &old).prepare_for(&new)?;
         let links = read_links(&deps.data_dir)?;
         let kept = store.replace(&new.to_stored())?;
         if author {
