@@ -21,9 +21,11 @@ mod testnet;
 mod topic;
 
 use std::process::ExitCode;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use clap::Parser;
+use tokio::sync::watch;
 use tracing_subscriber::EnvFilter;
 
 use args::{Cli, Command};
@@ -115,23 +117,50 @@ async fn unless_interrupted<T>(work: impl Future<Output = T>) -> Result<T, Failu
     }
 }
 
-/// Waits for Ctrl-C or SIGTERM.
+/// Waits for Ctrl-C or SIGTERM. One that came while nobody waited counts too, from the first call on.
 async fn interrupted() {
-    let ctrl_c = async {
-        if tokio::signal::ctrl_c().await.is_err() {
-            std::future::pending::<()>().await;
-        }
-    };
-    #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
-            tokio::select! {
-                () = ctrl_c => {}
-                _ = terminate.recv() => {}
-            }
-            return;
+    static HEARD: OnceLock<watch::Receiver<bool>> = OnceLock::new();
+    let heard = HEARD.get_or_init(|| {
+        let (tell, heard) = watch::channel(false);
+        let signalled = listen();
+        tokio::spawn(async move {
+            signalled.await;
+            tell.send_replace(true);
+            // Whoever waits later must find it.
+            tell.closed().await;
+        });
+        heard
+    });
+    let mut heard = heard.clone();
+    if heard.wait_for(|heard| *heard).await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}
+
+/// Listens from now on, not only once it is waited for.
+#[cfg(unix)]
+fn listen() -> impl Future<Output = ()> + Send + 'static {
+    use tokio::signal::unix::{Signal, SignalKind, signal};
+    let listen = |kind| signal(kind).ok();
+    let mut signals = [SignalKind::interrupt(), SignalKind::terminate()].map(listen);
+    async fn next(signal: &mut Option<Signal>) {
+        match signal {
+            Some(signal) => _ = signal.recv().await,
+            None => std::future::pending().await,
         }
     }
-    ctrl_c.await;
+    async move {
+        let [interrupt, terminate] = &mut signals;
+        tokio::select! {
+            () = next(interrupt) => {}
+            () = next(terminate) => {}
+        }
+    }
+}
+
+#[cfg(not(unix))]
+async fn listen() {
+    if tokio::signal::ctrl_c().await.is_err() {
+        std::future::pending::<()>().await;
+    }
 }
