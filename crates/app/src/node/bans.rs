@@ -24,7 +24,7 @@ impl NodeActor {
             return;
         };
         let minutes = (ban.until.0 - wall.0) / 60_000;
-        tracing::warn!(?peer, reason = offense.as_str(), minutes, "peer banned");
+        tracing::info!(?peer, reason = offense.as_str(), minutes, "peer banned");
         self.emit(NodeEvent::Banned { reason: offense });
         let saved = async move { ports.store.save_ban(SaveBan(ban)).await };
         self.call(StorePort::SERVICE, saved, ctx);

@@ -15,7 +15,7 @@ use tokio::time::timeout;
 use super::super::{Failure, keys, since};
 use super::Check;
 
-/// Less space than this, in bytes, and posts may soon find none: 100,000 of a topic take some 60 MB.
+/// Less space than this, in bytes, and posts may soon find none: those of one topic take up to 600 MB.
 const LITTLE_SPACE: u64 = 100 * 1024 * 1024;
 /// This program is younger: a clock that says less was never set. The start of 2026.
 const TOO_EARLY: UnixMillis = UnixMillis(1_767_225_600_000);
