@@ -62,6 +62,8 @@ impl NodeActor {
         let then = told
             .into_actor(self)
             .map(move |told, actor, ctx| match told {
+                // Left in the meantime: what was told just now is taken back.
+                _ if !actor.wanted.contains(topic) => actor.leave_again(topic, ctx),
                 Ok(told) => actor.told(&told, generation, ctx),
                 Err(error) => actor.call_failed(error.service(), &error),
             });
