@@ -73,6 +73,11 @@ impl TopicBook {
         }))
     }
 
+    /// Whether a topic was ever added in a data directory, as far as can be seen without its keys.
+    pub fn is_in(dir: &Path) -> bool {
+        dir.join(FILE).exists()
+    }
+
     /// A book that is gone with the process, like its keys.
     pub(crate) fn in_memory(keys: &Keys) -> Self {
         Self(Arc::new(Inner {
@@ -276,7 +281,9 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let book = TopicBook::in_dir(dir.path(), &keys(1));
         assert!(book.topics(NOW).unwrap().is_empty() && book.written_at().is_none());
+        assert!(!TopicBook::is_in(dir.path()));
         assert!(book.add(tea(), NOW).unwrap());
+        assert!(TopicBook::is_in(dir.path()));
         assert!(book.written_at().is_some());
         let again = TopicBook::in_dir(dir.path(), &keys(1));
         assert_eq!(again.topics(NOW).unwrap(), [tea()]);

@@ -8,9 +8,6 @@ use kukuri::{
 use super::args::SecretArgs;
 use super::{Failure, keys, secret, unless_interrupted};
 
-/// Name of the file in the data directory, if any topic was ever added.
-const FILE: &str = "topics.sealed";
-
 /// A topic as it is to be used.
 #[derive(Debug, Default)]
 pub struct Chosen {
@@ -56,16 +53,21 @@ pub async fn look_up(book: &TopicBook, name: &TopicName) -> Result<Chosen, Failu
     Ok(found.map(Chosen::from).unwrap_or_default())
 }
 
-/// Which topic is meant, where no node runs. Opens the node's keys only if a topic was ever added.
+/// Which topic is meant, where no node runs.
 pub async fn choose(
     name: &TopicName,
     args: &SecretArgs,
     config: Config,
 ) -> Result<Chosen, Failure> {
-    if let Some(chosen) = by_flags(args)? {
-        return Ok(chosen);
+    match by_flags(args)? {
+        Some(chosen) => Ok(chosen),
+        None => added(name, config).await,
     }
-    if !config.data_dir()?.join(FILE).exists() {
+}
+
+/// The same without flags. Opens the node's keys only if a topic was ever added.
+pub async fn added(name: &TopicName, config: Config) -> Result<Chosen, Failure> {
+    if !TopicBook::is_in(&config.data_dir()?) {
         return Ok(Chosen::default());
     }
     let who = unless_interrupted(who_is(config, keys::prompt())).await??;

@@ -225,7 +225,7 @@ async fn invite(
         Some(chosen) => chosen,
         None => {
             let config = Config::load(file, &args.home.overrides())?;
-            let chosen = saved::choose(&args.topic, &args.secret, config).await?;
+            let chosen = saved::added(&args.topic, config).await?;
             let not_added = || Refused::NotAdded(args.topic.as_str().to_owned());
             chosen.saved.then_some(chosen).ok_or_else(not_added)?
         }
