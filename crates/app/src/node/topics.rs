@@ -59,8 +59,8 @@ impl Handler<Open> for NodeActor {
     }
 }
 
-/// The topic that is wanted and, where its secret replaces another one, that one's.
-fn wanted_by(open: Open, now: UnixMillis) -> (WantedTopic, Option<WantedTopic>) {
+/// The topic that is wanted and, where both are used, the secret that its own replaces.
+fn wanted_by(open: Open, now: UnixMillis) -> (WantedTopic, Option<Former>) {
     let wanted = WantedTopic {
         name: open.name,
         secret: open.secret,
@@ -71,15 +71,7 @@ fn wanted_by(open: Open, now: UnixMillis) -> (WantedTopic, Option<WantedTopic>) 
         replaced: None,
     };
     let overlaps = |former: &Former| former.until > now && former.secret != wanted.secret;
-    let former = open.former.filter(overlaps).map(|former| WantedTopic {
-        secret: former.secret,
-        replaced: Some(Replaced {
-            // Its id is not derived yet.
-            by: TopicId::from_bytes([0; TopicId::LEN]),
-            until: former.until,
-        }),
-        ..wanted.clone()
-    });
+    let former = open.former.filter(overlaps);
     (wanted, former)
 }
 
@@ -123,20 +115,22 @@ pub(super) struct Entered {
 async fn prepare_both(
     ports: Ports,
     mut wanted: WantedTopic,
-    former: Option<WantedTopic>,
+    former: Option<Former>,
     author: AuthorId,
 ) -> Result<Vec<Prepared>, TopicError> {
-    let Some(mut former) = former else {
+    let Some(Former { secret, until }) = former else {
         return Ok(vec![prepare(ports, wanted, author).await?]);
     };
-    let add = |wanted: &WantedTopic| AddTopic {
+    let add = AddTopic {
         name: wanted.name.clone(),
         secret: wanted.secret.clone(),
     };
-    let by = ports.identity.add_topic(add(&wanted)).await?;
-    if let Some(replaced) = &mut former.replaced {
-        replaced.by = by;
-    }
+    let by = ports.identity.add_topic(add).await?;
+    let former = WantedTopic {
+        secret,
+        replaced: Some(Replaced { by, until }),
+        ..wanted.clone()
+    };
     let former = prepare(ports.clone(), former, author).await?;
     wanted.former = Some(former.topic);
     Ok(vec![prepare(ports, wanted, author).await?, former])
