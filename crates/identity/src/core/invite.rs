@@ -13,13 +13,13 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use data_encoding::{BASE32_NOPAD, DecodeKind};
 use kukuri_contract::{
     EndpointAddr, EndpointId, MAX_DIRECT_ADDRESSES, SECRET_BYTES, TopicName, TopicSecret,
     UnixMillis,
 };
-use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
+
+use super::line::{Form, LineError};
 
 /// Version of the text form.
 pub const VERSION: u8 = 1;
@@ -31,7 +31,12 @@ pub const MAX_RELAY_BYTES: usize = 128;
 pub const MAX_TEXT_BYTES: usize = 4096;
 
 const PREFIX: &str = "kukuri-invite-";
-const CHECK_BYTES: usize = 4;
+/// What it is one of.
+const FORM: Form = Form {
+    prefix: PREFIX,
+    version: VERSION,
+    label: b"kukuri/1 invite text\0",
+};
 /// Flags of a content.
 const WITH_SECRET: u8 = 1;
 const WITH_UNTIL: u8 = 2;
@@ -81,6 +86,18 @@ pub enum InviteError {
     Malformed,
 }
 
+impl From<LineError> for InviteError {
+    fn from(error: LineError) -> Self {
+        match error {
+            LineError::Empty => Self::Empty,
+            LineError::Prefix => Self::NoInvite,
+            LineError::Version(version) => Self::Version(version),
+            LineError::Letter(at) => Self::Letter { at },
+            LineError::Check => Self::Check,
+        }
+    }
+}
+
 /// The text form of an invite: of the peers, the first [`MAX_PEERS`] with their first
 /// [`MAX_DIRECT_ADDRESSES`] addresses, and no relay URL that is too long.
 pub fn format_invite(invite: &Invite) -> Zeroizing<String> {
@@ -120,10 +137,7 @@ pub fn format_invite(invite: &Invite) -> Zeroizing<String> {
         let fits = relay.len() <= MAX_RELAY_BYTES;
         put(&mut bytes, if fits { relay.as_bytes() } else { &[] });
     }
-    let check = check(&bytes);
-    bytes.extend(check);
-    let letters = Zeroizing::new(BASE32_NOPAD.encode(&bytes).to_ascii_lowercase());
-    Zeroizing::new(format!("{PREFIX}{VERSION}:{}", letters.as_str()))
+    FORM.format(&bytes)
 }
 
 /// Reads the text form of an invite. White space around it is fine, and so are capital letters.
@@ -131,32 +145,12 @@ pub fn format_invite(invite: &Invite) -> Zeroizing<String> {
 /// # Errors
 /// See [`InviteError`].
 pub fn parse_invite(text: &str) -> Result<Invite, InviteError> {
-    let text = text.trim();
-    if text.is_empty() {
-        return Err(InviteError::Empty);
+    let got = text.trim().len();
+    if got > MAX_TEXT_BYTES {
+        return Err(InviteError::TooLong(got));
     }
-    if text.len() > MAX_TEXT_BYTES {
-        return Err(InviteError::TooLong(text.len()));
-    }
-    let rest = text.strip_prefix(PREFIX).ok_or(InviteError::NoInvite)?;
-    let (version, letters) = rest.split_once(':').ok_or(InviteError::NoInvite)?;
-    if version != VERSION.to_string() {
-        return Err(InviteError::Version(version.to_owned()));
-    }
-    let upper = Zeroizing::new(letters.to_ascii_uppercase());
-    let decoded = BASE32_NOPAD.decode(upper.as_bytes());
-    let bytes = Zeroizing::new(decoded.map_err(|error| match error.kind {
-        DecodeKind::Symbol => InviteError::Letter {
-            at: error.position + 1,
-        },
-        DecodeKind::Length | DecodeKind::Trailing | DecodeKind::Padding => InviteError::Check,
-    })?);
-    let content = bytes.len().checked_sub(CHECK_BYTES);
-    let (content, tail) = bytes.split_at(content.ok_or(InviteError::Check)?);
-    if tail != check(content) {
-        return Err(InviteError::Check);
-    }
-    read(content).ok_or(InviteError::Malformed)
+    let content = FORM.content(FORM.letters(text)?)?;
+    read(&content).ok_or(InviteError::Malformed)
 }
 
 fn read(content: &[u8]) -> Option<Invite> {
@@ -235,16 +229,9 @@ fn put(to: &mut Vec<u8>, bytes: &[u8]) {
     to.extend(bytes);
 }
 
-fn check(content: &[u8]) -> [u8; CHECK_BYTES] {
-    let hash = Sha256::new()
-        .chain_update(b"kukuri/1 invite text\0")
-        .chain_update(content)
-        .finalize();
-    [hash[0], hash[1], hash[2], hash[3]]
-}
-
 #[cfg(test)]
 mod tests {
+    use data_encoding::BASE32_NOPAD;
     use proptest::prelude::*;
 
     use super::*;
@@ -343,7 +330,7 @@ mod tests {
             &[0, 1, b'a', 5],
             &[0, 1, b'a', 0, 0],
         ] {
-            let bytes = [content, &check(content)].concat();
+            let bytes = [content, &FORM.check(content)].concat();
             let text = format!("{PREFIX}1:{}", BASE32_NOPAD.encode(&bytes));
             assert_eq!(
                 parse_invite(&text),
@@ -356,7 +343,7 @@ mod tests {
     proptest! {
         #[test]
         fn garbage_is_a_typed_error(content in proptest::collection::vec(any::<u8>(), 0..300)) {
-            let bytes = [&content[..], &check(&content)].concat();
+            let bytes = [&content[..], &FORM.check(&content)].concat();
             let text = format!("{PREFIX}1:{}", BASE32_NOPAD.encode(&bytes).to_lowercase());
             if let Ok(read) = parse_invite(&text) {
                 let again = format_invite(&read);

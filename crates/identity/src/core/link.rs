@@ -8,10 +8,10 @@
 //!
 //! It is no secret: it is of use to the writer only, and stands in each post of the writer's.
 
-use data_encoding::{BASE32_NOPAD, DecodeKind};
 use ed25519_dalek::VerifyingKey;
 use kukuri_contract::{AuthorId, AuthorLink, SignRequest, Signature, UnixMillis};
-use sha2::{Digest, Sha256};
+
+use super::line::{CHECK_BYTES, Form, LineError};
 
 /// Version of the text form.
 pub const VERSION: u8 = 1;
@@ -19,8 +19,13 @@ pub const VERSION: u8 = 1;
 pub const TEXT_BYTES: usize = PREFIX.len() + 2 + LETTERS;
 
 const PREFIX: &str = "kukuri-link-";
+/// What it is one of.
+const FORM: Form = Form {
+    prefix: PREFIX,
+    version: VERSION,
+    label: b"kukuri/1 link text\0",
+};
 const CONTENT_BYTES: usize = 32 + 32 + 8 + 64;
-const CHECK_BYTES: usize = 4;
 /// Letters of 140 bytes in base32.
 const LETTERS: usize = (CONTENT_BYTES + CHECK_BYTES) * 8 / 5;
 
@@ -60,6 +65,18 @@ pub enum LinkError {
     BadSignature,
 }
 
+impl From<LineError> for LinkError {
+    fn from(error: LineError) -> Self {
+        match error {
+            LineError::Empty => Self::Empty,
+            LineError::Prefix => Self::NoLink,
+            LineError::Version(version) => Self::Version(version),
+            LineError::Letter(at) => Self::Letter { at },
+            LineError::Check => Self::Check,
+        }
+    }
+}
+
 /// Whether the author that a link names has signed it, and lets somebody else write.
 pub fn is_signed(link: &AuthorLink) -> bool {
     let statement = SignRequest::Link {
@@ -75,15 +92,12 @@ pub fn is_signed(link: &AuthorLink) -> bool {
 
 /// The text form of a link.
 pub fn format_link(link: &AuthorLink) -> String {
-    let mut bytes = Vec::with_capacity(CONTENT_BYTES + CHECK_BYTES);
+    let mut bytes = Vec::with_capacity(CONTENT_BYTES);
     bytes.extend(link.author.as_bytes());
     bytes.extend(link.writer.as_bytes());
     bytes.extend(link.issued_at.0.to_be_bytes());
     bytes.extend(link.signature.as_bytes());
-    let check = check(&bytes);
-    bytes.extend(check);
-    let letters = BASE32_NOPAD.encode(&bytes).to_ascii_lowercase();
-    format!("{PREFIX}{VERSION}:{letters}")
+    FORM.format(&bytes).to_string()
 }
 
 /// Reads the text form of a link. White space around it is fine, and so are capital letters. What
@@ -92,31 +106,13 @@ pub fn format_link(link: &AuthorLink) -> String {
 /// # Errors
 /// See [`LinkError`].
 pub fn parse_link(text: &str) -> Result<AuthorLink, LinkError> {
-    let text = text.trim();
-    if text.is_empty() {
-        return Err(LinkError::Empty);
-    }
-    let rest = text.strip_prefix(PREFIX).ok_or(LinkError::NoLink)?;
-    let (version, letters) = rest.split_once(':').ok_or(LinkError::NoLink)?;
-    if version != VERSION.to_string() {
-        return Err(LinkError::Version(version.to_owned()));
-    }
+    let letters = FORM.letters(text)?;
     let got = letters.chars().count();
     if got != LETTERS || letters.len() != LETTERS {
         return Err(LinkError::Length { got });
     }
-    let decoded = BASE32_NOPAD.decode(letters.to_ascii_uppercase().as_bytes());
-    let bytes = decoded.map_err(|error| match error.kind {
-        DecodeKind::Symbol => LinkError::Letter {
-            at: error.position + 1,
-        },
-        DecodeKind::Length | DecodeKind::Trailing | DecodeKind::Padding => LinkError::Check,
-    })?;
-    let (content, tail) = bytes.split_at(CONTENT_BYTES);
-    if tail != check(content) {
-        return Err(LinkError::Check);
-    }
-    let link = read(content).ok_or(LinkError::Check)?;
+    let content = FORM.content(letters)?;
+    let link = read(&content).ok_or(LinkError::Check)?;
     match is_signed(&link) {
         true => Ok(link),
         false => Err(LinkError::BadSignature),
@@ -135,16 +131,9 @@ fn read(content: &[u8]) -> Option<AuthorLink> {
     })
 }
 
-fn check(content: &[u8]) -> [u8; CHECK_BYTES] {
-    let hash = Sha256::new()
-        .chain_update(b"kukuri/1 link text\0")
-        .chain_update(content)
-        .finalize();
-    [hash[0], hash[1], hash[2], hash[3]]
-}
-
 #[cfg(test)]
 pub(super) mod tests {
+    use data_encoding::BASE32_NOPAD;
     use proptest::prelude::*;
 
     use super::*;
@@ -169,7 +158,7 @@ pub(super) mod tests {
     }
 
     fn of_content(content: &[u8]) -> String {
-        let letters = BASE32_NOPAD.encode(&[content, &check(content)].concat());
+        let letters = BASE32_NOPAD.encode(&[content, &FORM.check(content)].concat());
         format!("{PREFIX}1:{}", letters.to_lowercase())
     }
 

@@ -4,6 +4,7 @@ pub mod book;
 pub mod derive;
 pub mod invite;
 pub mod keys;
+mod line;
 pub mod link;
 pub mod links;
 pub mod sealed;

@@ -8,16 +8,21 @@
 //! The prefix says what it is and which version, the check bytes find typing errors. There is no
 //! way from an empty or a damaged text to a topic: both are errors.
 
-use data_encoding::{BASE32_NOPAD, DecodeKind};
 use kukuri_contract::{SECRET_BYTES, TopicSecret};
-use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
+
+use super::line::{CHECK_BYTES, Form, LineError};
 
 /// Version of the text form.
 pub const VERSION: u8 = 1;
 
 const PREFIX: &str = "kukuri-secret-";
-const CHECK_BYTES: usize = 4;
+/// What it is one of.
+const FORM: Form = Form {
+    prefix: PREFIX,
+    version: VERSION,
+    label: b"kukuri/1 secret text\0",
+};
 /// Letters of 36 bytes in base32.
 const LETTERS: usize = (SECRET_BYTES + CHECK_BYTES) * 8 / 5 + 1;
 
@@ -53,13 +58,21 @@ pub enum SecretError {
     Check,
 }
 
+impl From<LineError> for SecretError {
+    fn from(error: LineError) -> Self {
+        match error {
+            LineError::Empty => Self::Empty,
+            LineError::Prefix => Self::NoSecret,
+            LineError::Version(version) => Self::Version(version),
+            LineError::Letter(at) => Self::Letter { at },
+            LineError::Check => Self::Check,
+        }
+    }
+}
+
 /// The text form of a secret.
 pub fn format_secret(secret: &TopicSecret) -> Zeroizing<String> {
-    let mut bytes = Zeroizing::new([0; SECRET_BYTES + CHECK_BYTES]);
-    bytes[..SECRET_BYTES].copy_from_slice(secret.expose());
-    bytes[SECRET_BYTES..].copy_from_slice(&check(secret.expose()));
-    let letters = Zeroizing::new(BASE32_NOPAD.encode(bytes.as_ref()).to_ascii_lowercase());
-    Zeroizing::new(format!("{PREFIX}{VERSION}:{}", letters.as_str()))
+    FORM.format(secret.expose())
 }
 
 /// Reads the text form of a secret. White space around it is fine, and so are capital letters.
@@ -67,43 +80,15 @@ pub fn format_secret(secret: &TopicSecret) -> Zeroizing<String> {
 /// # Errors
 /// See [`SecretError`]; an empty text is an error, never a public topic.
 pub fn parse_secret(text: &str) -> Result<TopicSecret, SecretError> {
-    let text = text.trim();
-    if text.is_empty() {
-        return Err(SecretError::Empty);
-    }
-    let rest = text.strip_prefix(PREFIX).ok_or(SecretError::NoSecret)?;
-    let (version, letters) = rest.split_once(':').ok_or(SecretError::NoSecret)?;
-    if version != VERSION.to_string() {
-        return Err(SecretError::Version(version.to_owned()));
-    }
+    let letters = FORM.letters(text)?;
     let got = letters.chars().count();
     if got != LETTERS || letters.len() != LETTERS {
         return Err(SecretError::Length { got });
     }
-    let upper = Zeroizing::new(letters.to_ascii_uppercase());
-    let decoded = BASE32_NOPAD.decode(upper.as_bytes());
-    let bytes = Zeroizing::new(decoded.map_err(|error| match error.kind {
-        DecodeKind::Length => SecretError::Length { got },
-        DecodeKind::Symbol => SecretError::Letter {
-            at: error.position + 1,
-        },
-        DecodeKind::Trailing | DecodeKind::Padding => SecretError::Check,
-    })?);
-    let (head, tail) = bytes.split_at(SECRET_BYTES);
+    let content = FORM.content(letters)?;
     let mut secret = Zeroizing::new([0; SECRET_BYTES]);
-    secret.copy_from_slice(head);
-    if tail != check(&secret) {
-        return Err(SecretError::Check);
-    }
+    secret.copy_from_slice(&content);
     Ok(TopicSecret::from_bytes(*secret))
-}
-
-fn check(secret: &[u8; SECRET_BYTES]) -> [u8; CHECK_BYTES] {
-    let hash = Sha256::new()
-        .chain_update(b"kukuri/1 secret text\0")
-        .chain_update(secret)
-        .finalize();
-    [hash[0], hash[1], hash[2], hash[3]]
 }
 
 #[cfg(test)]
