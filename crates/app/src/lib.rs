@@ -62,8 +62,8 @@ pub use kukuri_discovery::LocalDht;
 pub use kukuri_identity::core::invite::MAX_PEERS as MAX_INVITE_PEERS;
 pub use kukuri_identity::{
     BackupLock, Former, Invite, InviteError, Prompt, Question, Rotated, SavedTopic, StoreChoice,
-    TopicBook, TopicBookError, format_invite, format_secret, generate_secret, parse_invite,
-    parse_secret,
+    TopicBook, TopicBookError, format_invite, format_secret, generate_key_file, generate_secret,
+    parse_invite, parse_secret,
 };
 pub use node::{
     JoinOptions, Node, NodeBuilder, NodeInfo, PostEvent, Topic, TopicEvent, TopicEvents, WhoIs,

@@ -6,7 +6,7 @@
 use std::process::Command;
 
 /// Every command, as it is typed.
-const COMMANDS: [&[&str]; 24] = [
+const COMMANDS: [&[&str]; 26] = [
     &[],
     &["demo"],
     &["testnet"],
@@ -19,6 +19,7 @@ const COMMANDS: [&[&str]; 24] = [
     &["identity", "import"],
     &["identity", "link"],
     &["identity", "revoke"],
+    &["identity", "new-key"],
     &["topic", "add"],
     &["topic", "remove"],
     &["topic", "rotate"],
@@ -26,6 +27,7 @@ const COMMANDS: [&[&str]; 24] = [
     &["topic", "accept"],
     &["topic", "new-secret"],
     &["doctor"],
+    &["health"],
     &["config", "show"],
     &["config", "check"],
     &["topic"],

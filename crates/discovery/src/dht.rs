@@ -266,19 +266,28 @@ pub struct LocalDht {
 }
 
 impl LocalDht {
-    /// Starts so many nodes, the first of them at `port` (0: any free one). Blocks for as long as
-    /// it takes them to know each other, about 2 s for 20.
+    /// Starts so many nodes on 127.0.0.1, the first of them at `port` (0: any free one).
+    ///
+    /// # Errors
+    /// As [`Self::start_at`].
+    pub fn start(nodes: usize, port: u16) -> Result<Self, DiscoveryError> {
+        Self::start_at(nodes, SocketAddrV4::new(Ipv4Addr::LOCALHOST, port))
+    }
+
+    /// Starts so many nodes on an IP address of this machine, the first of them at that port (0: any
+    /// free one). Blocks for as long as it takes them to know each other, about 2 s for 20.
     ///
     /// # Errors
     /// No nodes asked for, or a socket can't be bound.
-    pub fn start(nodes: usize, port: u16) -> Result<Self, DiscoveryError> {
+    pub fn start_at(nodes: usize, address: SocketAddrV4) -> Result<Self, DiscoveryError> {
         let local = |error| DiscoveryError::LocalDht(error);
         if nodes == 0 {
             let problem = "a local DHT has at least one node";
             return Err(local(io::Error::other(problem)));
         }
-        if port == 0 {
-            let testnet = Testnet::builder(nodes).build().map_err(local)?;
+        let testnet = |nodes| Testnet::builder(nodes).bind_address(*address.ip()).build();
+        if address.port() == 0 {
+            let testnet = testnet(nodes).map_err(local)?;
             let first = testnet.bootstrap.first().and_then(|text| text.parse().ok());
             let bootstrap =
                 first.ok_or_else(|| local(io::Error::other("the first node has no address")))?;
@@ -288,17 +297,20 @@ impl LocalDht {
                 nodes: testnet,
             });
         }
-        // The testnet chooses its ports itself, so the node at the wanted port is an extra one.
-        let testnet = Testnet::builder(nodes - 1).build().map_err(local)?;
+        // The testnet chooses its ports itself, so the node at the wanted port is an extra one. Held until
+        // then: mainline's usual port is the testnet's first choice too.
+        let held = UdpSocket::bind(address).map_err(local)?;
+        let testnet = testnet(nodes - 1).map_err(local)?;
+        drop(held);
         let entry = Dht::builder()
             .server_mode()
             .bootstrap(&testnet.bootstrap)
-            .bind_address(Ipv4Addr::LOCALHOST)
-            .port(port)
+            .bind_address(*address.ip())
+            .port(address.port())
             .build()
             .map_err(local)?;
         Ok(Self {
-            bootstrap: SocketAddrV4::new(Ipv4Addr::LOCALHOST, port),
+            bootstrap: address,
             entry: Some(entry),
             nodes: testnet,
         })

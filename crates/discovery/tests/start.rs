@@ -4,7 +4,7 @@
 
 mod support;
 
-use std::net::{SocketAddr, SocketAddrV4, UdpSocket};
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, UdpSocket};
 use std::process::Command;
 
 use kukuri_conformance::in_namespace;
@@ -175,4 +175,24 @@ async fn sources_that_are_off_tell_nothing() {
 
 fn told(peer: &EndpointAddr, source: Source) -> (EndpointAddr, Source) {
     (peer.clone(), source)
+}
+
+/// A testnet's nodes choose their ports themselves, and mainline's usual one first.
+#[test]
+fn a_local_dht_may_be_anywhere_on_mainlines_usual_port_too() {
+    let test = "a_local_dht_may_be_anywhere_on_mainlines_usual_port_too";
+    if !in_namespace(test, "ip link set lo up") {
+        return;
+    }
+    for ip in [Ipv4Addr::LOCALHOST, Ipv4Addr::new(127, 0, 0, 7)] {
+        let address = SocketAddrV4::new(ip, 6881);
+        let dht = LocalDht::start_at(3, address).unwrap();
+        assert_eq!(dht.bootstrap(), address);
+        let addresses = dht.addresses();
+        assert_eq!(addresses.len(), 3);
+        assert!(
+            addresses.iter().all(|node| *node.ip() == ip),
+            "{addresses:?}"
+        );
+    }
 }

@@ -125,8 +125,18 @@ fn sync_dir(_: &Path) -> io::Result<()> {
 
 #[cfg(unix)]
 fn others_may_read(file: &File) -> io::Result<bool> {
-    use std::os::unix::fs::PermissionsExt;
-    Ok(file.metadata()?.permissions().mode() & 0o077 != 0)
+    use std::os::unix::fs::MetadataExt;
+    let metadata = file.metadata()?;
+    let me = rustix::process::geteuid().as_raw();
+    Ok(exposed(metadata.mode(), metadata.uid(), me))
+}
+
+/// A file of root may be readable by a group: so containers hand over secrets to a user of their own
+/// (Kubernetes with `fsGroup`), and root has chosen the group.
+#[cfg(unix)]
+const fn exposed(mode: u32, owner: u32, me: u32) -> bool {
+    let of_root_for_me = owner == 0 && me != 0;
+    mode & if of_root_for_me { 0o037 } else { 0o077 } != 0
 }
 
 /// On Windows a file in the user's profile is the user's by what it inherits.
@@ -161,6 +171,23 @@ mod tests {
         for (len, fits) in [(MAX_BYTES, true), (MAX_BYTES + 1, false)] {
             replace(&file, &vec![b'x'; len]).unwrap();
             assert_eq!(read(&file).is_ok(), fits, "{len}");
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_group_may_read_a_secret_that_root_gave_it() {
+        const ME: u32 = 1000;
+        for (mode, owner, me, is_exposed) in [
+            (0o440, 0, ME, false),
+            (0o640, 0, ME, false),
+            (0o660, 0, ME, true),
+            (0o644, 0, ME, true),
+            (0o440, ME, ME, true),
+            (0o440, 0, 0, true),
+            (0o400, ME, ME, false),
+        ] {
+            assert_eq!(exposed(mode, owner, me), is_exposed, "{mode:o} of {owner}");
         }
     }
 

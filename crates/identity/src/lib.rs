@@ -33,6 +33,6 @@ pub use core::secret::{SecretError, format_secret, parse_secret};
 pub use error::{IdentityError, KeyStoreError};
 pub use links::{LinksFileError, read_links, write_links};
 pub use manage::{BackupLock, Rotated, export, import, rotate};
-pub use random::generate_secret;
+pub use random::{generate_key_file, generate_secret};
 pub use store::MemoryStore;
 pub use unlock::{CREDENTIAL, Prompt, Question};

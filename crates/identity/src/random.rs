@@ -4,7 +4,7 @@ use kukuri_contract::{SECRET_BYTES, TopicSecret, UnixMillis};
 use zeroize::Zeroizing;
 
 use crate::core::keys::Keys;
-use crate::core::sealed::{NONCE_BYTES, SALT_BYTES};
+use crate::core::sealed::{KEY_BYTES, NONCE_BYTES, SALT_BYTES};
 
 /// A new topic secret of 32 random bytes.
 ///
@@ -14,6 +14,18 @@ pub fn generate_secret() -> Result<TopicSecret, getrandom::Error> {
     let mut bytes = Zeroizing::new([0; SECRET_BYTES]);
     getrandom::fill(bytes.as_mut())?;
     Ok(TopicSecret::from_bytes(*bytes))
+}
+
+/// The content of a new key file (`identity.key_file`): 32 random bytes in hexadecimal.
+///
+/// # Errors
+/// The operating system gives no randomness.
+pub fn generate_key_file() -> Result<Zeroizing<String>, getrandom::Error> {
+    let mut bytes = Zeroizing::new([0; KEY_BYTES]);
+    getrandom::fill(bytes.as_mut())?;
+    Ok(Zeroizing::new(
+        data_encoding::HEXLOWER.encode(bytes.as_ref()),
+    ))
 }
 
 /// New keys of a node, linked now.

@@ -1,6 +1,7 @@
 //! Commands and flags. Their docs are what `--help`, the man pages and the completions say.
 
 mod doctor;
+mod health;
 mod identity;
 mod join;
 mod keys;
@@ -13,8 +14,10 @@ use clap_complete::Shell;
 use kukuri::TopicName;
 
 pub use doctor::DoctorArgs;
+pub use health::HealthArgs;
 pub use identity::{
-    ExportArgs, IdentityArgs, IdentityCommand, ImportArgs, LinkArgs, RevokeArgs, RotateArgs,
+    ExportArgs, IdentityArgs, IdentityCommand, ImportArgs, LinkArgs, NewKeyArgs, RevokeArgs,
+    RotateArgs,
 };
 pub use join::{JoinArgs, PeerArg};
 pub use keys::HomeArgs;
@@ -84,6 +87,7 @@ Examples:
 Examples:
   kukuri testnet               prints the address of a local DHT
   kukuri testnet --port 6881   the same address each time
+  kukuri testnet --host dht    on the address of this name, for other machines or containers
 
 In other terminals, with a different --data-dir each:
   kukuri join tea --bind 127.0.0.1:0 --dht-bootstrap 127.0.0.1:PORT --data-dir ./a")]
@@ -145,6 +149,12 @@ Examples:
 It ends with 1 if something does not work. A node that runs is not disturbed; where there is no identity
 yet, it is made.")]
     Doctor(DoctorArgs),
+    /// Ask a running node whether it is well; ends with 1 if it is not. For health checks.
+    #[command(after_help = "\
+Examples:
+  kukuri health                         the node that these settings are of (`node.http`)
+  kukuri health --http 127.0.0.1:9100   the node that serves its metrics there")]
+    Health(HealthArgs),
     /// Print or check the settings of this node.
     #[command(after_help = "\
 Examples:
@@ -187,9 +197,13 @@ pub struct TestnetArgs {
     /// DHT nodes to run.
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..=2000))]
     pub nodes: u16,
-    /// UDP port of the first one on 127.0.0.1; 0 takes a free one.
+    /// UDP port of the first one; 0 takes a free one.
     #[arg(long, default_value_t = 0)]
     pub port: u16,
+    /// Where they listen: an IPv4 address of this machine, or a name that has one. Others must reach it
+    /// there, so not 0.0.0.0.
+    #[arg(long, value_name = "HOST", default_value = "127.0.0.1")]
+    pub host: String,
 }
 
 /// Flags of `kukuri posts`.

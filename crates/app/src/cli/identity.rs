@@ -7,11 +7,14 @@ use std::process::ExitCode;
 
 use kukuri::contract::IdentityInfo;
 use kukuri::{
-    AuthorId, BackupLock, Config, WhoIs, export_identity, import_identity, rotate_identity, who_is,
+    AuthorId, BackupLock, Config, WhoIs, export_identity, generate_key_file, import_identity,
+    rotate_identity, who_is,
 };
 use serde_json::{Value, json};
 
-use super::args::{ExportArgs, HomeArgs, IdentityArgs, IdentityCommand, ImportArgs, RotateArgs};
+use super::args::{
+    ExportArgs, HomeArgs, IdentityArgs, IdentityCommand, ImportArgs, NewKeyArgs, RotateArgs,
+};
 use super::output::Output;
 use super::{Failure, keys, secret, unless_interrupted};
 
@@ -30,6 +33,7 @@ pub async fn run(
         Some(IdentityCommand::Link(args)) => link::give(args, file, output).await,
         Some(IdentityCommand::UseLink(home)) => link::take(home, file, output).await,
         Some(IdentityCommand::Revoke(args)) => link::revoke(args, file, output).await,
+        Some(IdentityCommand::NewKey(args)) => new_key(&args, output),
     }
 }
 
@@ -107,6 +111,23 @@ async fn import(
     output.event(
         &as_json("identity_imported", &info, &note),
         as_text(&info, &note),
+    );
+    Ok(ExitCode::SUCCESS)
+}
+
+fn new_key(args: &NewKeyArgs, output: &Output) -> Result<ExitCode, Failure> {
+    let file = args.out.display();
+    if args.if_missing && args.out.exists() {
+        output.event(
+            &json!({ "event": "key_kept", "file": args.out }),
+            format!("{file} is there already, and stays as it is."),
+        );
+        return Ok(ExitCode::SUCCESS);
+    }
+    secret::write_new(&args.out, &generate_key_file()?)?;
+    output.event(
+        &json!({ "event": "key_written", "file": args.out }),
+        format!("The key is in {file}. Start the node with --key-file {file}"),
     );
     Ok(ExitCode::SUCCESS)
 }

@@ -6,6 +6,7 @@ mod demo;
 mod docs;
 mod doctor;
 mod follow;
+mod health;
 mod identity;
 mod input;
 mod join;
@@ -75,6 +76,7 @@ fn run(cli: Cli, output: &Output) -> Result<ExitCode, Failure> {
             Command::Identity(args) => identity::run(*args, config_file, output).await,
             Command::Topic(args) => topic::run(*args, config_file, output).await,
             Command::Doctor(args) => doctor::run(args, config_file, output).await,
+            Command::Health(args) => health::run(args, config_file, output),
             Command::Config(args) => config::run(args, config_file, output),
             Command::Completions(args) => docs::completions(args, output),
             Command::Man(args) => docs::man(args, output),

@@ -76,6 +76,15 @@ Each topic hears of it when this node takes part there. What this node has got o
 stays good; nobody who has heard of it takes anything else. A topic that this node never joins again
 does not hear of it.")]
     Revoke(RevokeArgs),
+    /// Make a key file, to encrypt a node's keys with instead of a passphrase.
+    #[command(after_help = "\
+Examples:
+  kukuri identity new-key --out /etc/kukuri/key            a new one
+  kukuri identity new-key --out /keys/key --if-missing     or none, in a script that runs each time
+  kukuri join tea --key-file /etc/kukuri/key               a node that uses it
+
+Keep it apart from the data directory and from backups of that: whoever has both is the node.")]
+    NewKey(NewKeyArgs),
 }
 
 /// Flags of `kukuri identity rotate`.
@@ -139,4 +148,15 @@ pub struct RevokeArgs {
     /// Whose name it was.
     #[command(flatten)]
     pub home: HomeArgs,
+}
+
+/// Flags of `kukuri identity new-key`.
+#[derive(Debug, Args)]
+pub struct NewKeyArgs {
+    /// Write it to this new file, which only its owner can read.
+    #[arg(long, value_name = "FILE")]
+    pub out: PathBuf,
+    /// Leave a file that is there as it is, instead of failing.
+    #[arg(long)]
+    pub if_missing: bool,
 }
