@@ -3,9 +3,10 @@
 //! [`Process`] runs the binary `kukuri` and lets a test wait for the events that it prints; a
 //! [`Swarm`](swarm::Swarm) is many of them, on both sides of a [`network`] that can be split.
 //! [`decoders`] are all that read bytes from others, to be fuzzed. [`simulation`] runs thousands of
-//! nodes on a virtual clock instead. [`prometheus`] watches nodes as operators do, [`dashboards`] are
+//! nodes on a virtual clock instead. [`containers`] run what `deploy/` ships. [`prometheus`] watches nodes as operators do, [`dashboards`] are
 //! what they look at, and a [`picture`] is one of those with what nodes of a test have done.
 
+pub mod containers;
 pub mod dashboards;
 pub mod decoders;
 pub mod network;
@@ -326,9 +327,10 @@ pub fn http_get(address: &str, path: &str) -> String {
 pub fn http(address: &str, method: &str, path: &str) -> (u16, String) {
     let address: SocketAddr = address.parse().expect("a socket address");
     let mut stream = TcpStream::connect(address).expect("the server listens");
+    // HTTP/1.0: the body ends with the connection, in one piece.
     write!(
         stream,
-        "{method} {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+        "{method} {path} HTTP/1.0\r\nHost: test\r\nContent-Length: 0\r\n\r\n"
     )
     .expect("the server reads");
     let mut answer = String::new();

@@ -14,9 +14,49 @@ use tempfile::TempDir;
 /// Most points of 10 that `systemd-analyze security` may give (in tenths): it calls this safe.
 const EXPOSURE: &str = "20";
 
-fn unit(name: &str) -> String {
-    let deploy = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/systemd");
+fn shipped(name: &str) -> String {
+    let deploy = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy");
     fs::read_to_string(deploy.join(name)).unwrap()
+}
+
+fn unit(name: &str) -> String {
+    shipped(&format!("systemd/{name}"))
+}
+
+/// Every image has a version, and kukuri's is that of the workspace, which the Rust of the build can build.
+#[test]
+fn images_are_of_fixed_versions() {
+    let own = concat!("kukuri:", env!("CARGO_PKG_VERSION"));
+    for file in [
+        "Dockerfile",
+        "compose.yaml",
+        "kubernetes/statefulset.yaml",
+        "README.md",
+    ] {
+        let text = shipped(file);
+        assert!(text.contains(own), "{file} has not {own}");
+        let words = text.split_whitespace();
+        let mut others = words.filter(|word| word.starts_with("kukuri:0") && *word != own);
+        assert_eq!(others.next(), None, "{file}");
+    }
+    let (dockerfile, compose) = (shipped("Dockerfile"), shipped("compose.yaml"));
+    let from = dockerfile
+        .lines()
+        .filter_map(|line| line.strip_prefix("FROM "));
+    let from = from.filter_map(|line| line.split(' ').next());
+    let image = compose
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("image: "));
+    for name in from.chain(image).filter(|name| *name != "scratch") {
+        let (_, tag) = name.split_once(':').unwrap_or((name, ""));
+        let is_fixed = tag
+            .trim_start_matches('v')
+            .starts_with(|c: char| c.is_ascii_digit());
+        assert!(is_fixed && tag.contains('.'), "{name} has no fixed version");
+    }
+    let minor = |version: &str| version.split('.').nth(1).unwrap().parse::<u32>().unwrap();
+    let rust = dockerfile.split("FROM rust:").nth(1).unwrap();
+    assert!(minor(rust) >= minor(env!("CARGO_PKG_RUST_VERSION")));
 }
 
 fn values<'a>(unit: &'a str, key: &str) -> Vec<&'a str> {
@@ -106,4 +146,67 @@ fn what_the_unit_starts_is_a_node_that_keeps_its_keys_and_ends_well() {
         }
         assert_eq!(ids[0], ids[1], "the same node again ({kind})");
     }
+}
+
+/// What a health check of a container asks, and what it is told.
+#[test]
+fn health_is_told_by_an_exit_code() {
+    let dir = TempDir::with_prefix("kukuri-test-").unwrap();
+    let data = dir.path().to_str().unwrap();
+    let args = [
+        "join",
+        "tea",
+        "--no-dht",
+        "--bind",
+        "127.0.0.1:0",
+        "--data-dir",
+        data,
+    ];
+    let mut node = Process::start([&args[..], &["--metrics", "127.0.0.1:0"]].concat());
+    let address = node.next("started")["metrics"].as_str().unwrap().to_owned();
+    let mut asked = Process::start(["health", "--http", &address]);
+    let health = asked.next("health");
+    assert_eq!(health["ready"], true, "{health}");
+    assert_eq!(health["services"].as_array().unwrap().len(), 6);
+    assert!(asked.ended().success());
+
+    node.signal(Signal::SIGTERM);
+    node.ended();
+    for (flags, says) in [
+        (&["--http", &address[..]][..], "no node answers at"),
+        (&[], "--http"),
+    ] {
+        let mut asked = Process::start([&["health"], flags].concat());
+        let error = asked.next("error");
+        let message = error["message"].as_str().unwrap();
+        assert!(message.contains(says), "{message}");
+        assert_eq!(asked.ended().code(), Some(1));
+    }
+}
+
+/// A key file that nobody else can read, made once.
+#[test]
+fn a_new_key_opens_the_keys_of_a_node() {
+    let dir = TempDir::with_prefix("kukuri-test-").unwrap();
+    let (key, data) = (dir.path().join("key"), dir.path().join("data"));
+    let (key, data) = (key.to_str().unwrap(), data.to_str().unwrap());
+    let make =
+        |more: &[&str]| Process::start([&["identity", "new-key", "--out", key], more].concat());
+    make(&[]).next("key_written");
+    let show = || {
+        let args = ["identity", "show", "--data-dir", data, "--key-file", key];
+        let mut process = Process::start_with(args, &[("KUKURI_IDENTITY__KEY_FILE", "")]);
+        let id = process.next("id");
+        assert_eq!(id["store"], "file");
+        id["endpoint_id"].clone()
+    };
+    let first = show();
+    make(&["--if-missing"]).next("key_kept");
+    assert!(
+        make(&[]).next("error")["message"]
+            .as_str()
+            .unwrap()
+            .contains("exists already")
+    );
+    assert_eq!(show(), first);
 }

@@ -89,11 +89,19 @@ pub fn sizes(tree: &[Source]) -> Vec<String> {
     out
 }
 
+/// Here tests are ignored unless asked for: they need Docker, and CI asks.
+const CONTAINER_TESTS: &str = "tests/tests/compose/";
+
 /// Nothing in any source says that it is not finished.
 pub fn unfinished(tree: &[Source]) -> Vec<String> {
     let mut out = Vec::new();
     for source in tree {
-        for mark in ["todo!", "unimplemented!", "dbg!", "#[ignore"] {
+        let asked_for = source.path.starts_with(CONTAINER_TESTS);
+        let marks = ["todo!", "unimplemented!", "dbg!", "#[ignore"];
+        for mark in marks
+            .into_iter()
+            .filter(|mark| !asked_for || *mark != "#[ignore")
+        {
             let found = source.code.match_indices(mark);
             out.extend(found.map(|(at, _)| {
                 let line = line_of(&source.code, at);
