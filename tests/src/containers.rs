@@ -150,8 +150,20 @@ impl Swarm {
         }
     }
 
+    /// Gives a node a new container, as an upgrade does, and starts nothing else.
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub fn renew(&mut self, service: &str) {
+        let alone = ["--no-deps", "--force-recreate", service];
+        self.compose(&[&["up", "--detach", "--no-build"], &alone[..]].concat());
+        self.listen(service);
+        let what = format!("{service} has a new container");
+        self.wait(&what, |swarm| swarm.nodes[service].runs);
+    }
+
     /// Listens to the container that a service has now.
-    pub fn listen(&mut self, service: &str) {
+    fn listen(&mut self, service: &str) {
         let node = Node::listen(self.container(service));
         self.nodes.insert(service.to_owned(), node);
     }

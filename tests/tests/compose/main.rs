@@ -177,16 +177,7 @@ fn one_is_killed_one_stopped_one_replaced_and_nothing_acknowledged_is_lost() {
     swarm.stop("node-2");
     // A new container on the same volume, as an upgrade makes it.
     assert!(said.say(&mut swarm, "node-3"));
-    swarm.compose(&[
-        "up",
-        "--detach",
-        "--no-build",
-        "--no-deps",
-        "--force-recreate",
-        "node-3",
-    ]);
-    swarm.listen("node-3");
-    swarm.wait("node-3 is back", |swarm| swarm.node("node-3").runs);
+    swarm.renew("node-3");
     assert_eq!(swarm.node("node-3").id, id, "the same node on its volume");
 
     let left = ["node-3", "node-4", "node-5"];

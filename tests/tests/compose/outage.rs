@@ -42,7 +42,7 @@ fn without_the_dht_known_peers_find_each_other_and_the_alert_says_so() {
     said.wait(&mut swarm, known);
 
     // One that knows nobody says why it is alone.
-    swarm.up(&["node-4"]);
+    swarm.renew("node-4");
     swarm.wait("a newcomer says that the DHT is not there", |swarm| {
         let verdict = swarm.node("node-4").verdict.as_deref();
         verdict.is_some_and(|verdict| verdict.starts_with("dht_"))
