@@ -2,13 +2,14 @@
 //!
 //! [`Process`] runs the binary `kukuri` and lets a test wait for the events that it prints; a
 //! [`Swarm`](swarm::Swarm) is many of them, on both sides of a [`network`] that can be split.
-//! [`decoders`] are all that read bytes from others, to be fuzzed. [`simulation`] runs thousands of
+//! [`decoders`] are all that read bytes from others, to be fuzzed; an [`insider`] is a member with bad intent. [`simulation`] runs thousands of
 //! nodes on a virtual clock instead. [`containers`] run what `deploy/` ships. [`prometheus`] watches nodes as operators do, [`dashboards`] are
 //! what they look at, and a [`picture`] is one of those with what nodes of a test have done.
 
 pub mod containers;
 pub mod dashboards;
 pub mod decoders;
+pub mod insider;
 pub mod network;
 pub mod picture;
 pub mod prometheus;
@@ -264,7 +265,8 @@ impl Drop for Process {
 
 /// A local DHT in a process of its own.
 pub struct Dht {
-    _process: Process,
+    /// Behind a lock, so that threads can share the DHT.
+    _process: Mutex<Process>,
     bootstrap: String,
 }
 
@@ -274,12 +276,21 @@ impl Dht {
     /// # Panics
     /// When they don't start.
     pub fn start(nodes: usize) -> Self {
-        let mut process = Process::start(["testnet", "--nodes", &nodes.to_string()]);
+        Self::start_at(nodes, 0)
+    }
+
+    /// The same with the first of them at a port of this machine.
+    ///
+    /// # Panics
+    /// When they don't start.
+    pub fn start_at(nodes: usize, port: u16) -> Self {
+        let (count, port) = (nodes.to_string(), port.to_string());
+        let mut process = Process::start(["testnet", "--nodes", &count, "--port", &port]);
         let ready = process.next("ready");
         assert_eq!(ready["nodes"], nodes);
         let bootstrap = ready["bootstrap"].as_str().expect("an address").to_owned();
         Self {
-            _process: process,
+            _process: Mutex::new(process),
             bootstrap,
         }
     }

@@ -1,9 +1,11 @@
 //! A real Prometheus on loopback, with the rules of `grafana/`.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
+use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -16,6 +18,8 @@ use crate::{DEADLINE, dashboards};
 pub const NO_SKIP: &str = "TESTS_MUST_NOT_SKIP";
 /// How often the nodes are scraped and the rules evaluated.
 pub const SCRAPE: Duration = Duration::from_secs(1);
+/// Longest wait for alerts: the longest range of the rules is an hour, a twentieth of it in tests.
+const ALERTS: Duration = Duration::from_secs(400);
 /// Between two looks at a condition.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 
@@ -50,7 +54,7 @@ pub struct Line {
 pub struct Prometheus {
     child: Child,
     address: String,
-    targets: Vec<String>,
+    targets: Mutex<Vec<Value>>,
     dir: TempDir,
 }
 
@@ -60,13 +64,26 @@ impl Prometheus {
     /// # Panics
     /// When it does not start.
     pub fn start() -> Self {
+        Self::start_faster(1)
+    }
+
+    /// The same with rules whose times are so many times shorter ([`faster`]).
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub fn start_faster(factor: u64) -> Self {
         let dir = TempDir::with_prefix("kukuri-test-").expect("a temporary directory");
         fs::write(dir.path().join("targets.json"), "[]").expect("a file of this test");
-        let rules = dashboards::folder().join("rules");
-        let rules = rules.canonicalize().expect("the rules are there");
+        let rules = ["recording.yaml", "alerts.yaml"].map(|file| {
+            let shipped = dashboards::folder().join("rules").join(file);
+            let shipped = fs::read_to_string(shipped).expect("the rules are there");
+            let used = dir.path().join(file);
+            fs::write(&used, faster(&shipped, factor)).expect("a file of this test");
+            used
+        });
         let config = json!({
             "global": {"scrape_interval": "1s", "scrape_timeout": "1s", "evaluation_interval": "1s"},
-            "rule_files": [rules.join("recording.yaml"), rules.join("alerts.yaml")],
+            "rule_files": rules,
             "scrape_configs": [{
                 "job_name": "kukuri",
                 "file_sd_configs": [{"files": ["targets.json"], "refresh_interval": "1s"}],
@@ -93,7 +110,7 @@ impl Prometheus {
         let mut started = Self {
             child,
             address,
-            targets: Vec::new(),
+            targets: Mutex::default(),
             dir,
         };
         let deadline = Instant::now() + DEADLINE;
@@ -115,9 +132,18 @@ impl Prometheus {
     ///
     /// # Panics
     /// When Prometheus can't be told.
-    pub fn add(&mut self, target: &str) {
-        self.targets.push(target.to_owned());
-        let list = json!([{"targets": self.targets}]).to_string();
+    pub fn add(&self, target: &str) {
+        self.add_to("kukuri", target);
+    }
+
+    /// The same for a node of a swarm of its own: the rules look at each job alone.
+    ///
+    /// # Panics
+    /// When Prometheus can't be told.
+    pub fn add_to(&self, job: &str, target: &str) {
+        let mut targets = self.targets.lock().unwrap_or_else(PoisonError::into_inner);
+        targets.push(json!({"targets": [target], "labels": {"job": job}}));
+        let list = json!(*targets).to_string();
         // At once, so that no half of it is read.
         let (new, file) = (self.dir.path().join("new"), "targets.json");
         fs::write(&new, list).expect("a file of this test");
@@ -190,6 +216,53 @@ impl Prometheus {
         }
     }
 
+    /// Waits until these alerts of a job fire and no others, and prints how long it took. Meanwhile it does
+    /// something again and again.
+    ///
+    /// # Panics
+    /// When it takes longer than the longest range of the rules, or an alert fires that is neither wanted
+    /// nor in `may`.
+    pub fn wait_for_alerts(
+        &self,
+        job: &str,
+        wanted: &[&str],
+        may: &[&str],
+        mut meanwhile: impl FnMut(),
+    ) {
+        let begin = Instant::now();
+        loop {
+            let firing = self.firing(job);
+            let took = begin.elapsed();
+            let is = |names: &[&str]| firing.iter().all(|name| names.contains(&name.as_str()));
+            assert!(
+                is(wanted) || is(may),
+                "{job}: {firing:?} instead of {wanted:?}"
+            );
+            if is(wanted) && firing.len() == wanted.len() {
+                let took = took.as_secs_f64();
+                match wanted {
+                    [] => println!("{job}: {may:?} resolved after {took:.1} s"),
+                    _ => println!("{job}: {wanted:?} fired after {took:.1} s"),
+                }
+                return;
+            }
+            assert!(took < ALERTS, "{job}: {firing:?}, not {wanted:?}");
+            meanwhile();
+            thread::sleep(LOOK_EVERY);
+        }
+    }
+
+    /// The names of the alerts of a job that fire.
+    ///
+    /// # Panics
+    /// When it does not say.
+    pub fn firing(&self, job: &str) -> BTreeSet<String> {
+        let query = format!("ALERTS{{alertstate=\"firing\",job=\"{job}\"}}");
+        let alerts = self.query(&query).into_iter();
+        let name = |labels: Value| labels["alertname"].as_str().map(str::to_owned);
+        alerts.filter_map(|(labels, _)| name(labels)).collect()
+    }
+
     /// All rules, as Prometheus has read them.
     ///
     /// # Panics
@@ -238,6 +311,43 @@ impl Drop for Prometheus {
     }
 }
 
+/// Rules whose times are so many times shorter: each range (`[5m]`), each `offset` and each `for`. What
+/// they say stays the same where all that they look at happens that much more often.
+pub fn faster(rules: &str, factor: u64) -> String {
+    let is_time = |text: &str| {
+        ["[", "offset ", "for: "]
+            .iter()
+            .any(|word| text.ends_with(word))
+    };
+    let mut out = String::new();
+    let mut rest = rules;
+    while let Some(at) = rest.find(|c: char| c.is_ascii_digit()) {
+        let (head, tail) = rest.split_at(at);
+        out.push_str(head);
+        let end = tail
+            .find(|c: char| !c.is_ascii_digit())
+            .unwrap_or(tail.len());
+        let (digits, after) = tail.split_at(end);
+        let unit = match after.chars().next() {
+            Some('s') => Some(1_000),
+            Some('m') => Some(60_000),
+            Some('h') => Some(3_600_000),
+            _ => None,
+        };
+        match (is_time(&out), unit, digits.parse::<u64>()) {
+            (true, Some(unit), Ok(count)) => {
+                out.push_str(&format!("{}ms", count * unit / factor));
+                rest = &after[1..];
+            }
+            _ => {
+                out.push_str(digits);
+                rest = after;
+            }
+        }
+    }
+    out + rest
+}
+
 /// Text as the value of a form.
 fn encoded(text: &str) -> String {
     let byte = |byte: u8| match byte {
@@ -245,4 +355,17 @@ fn encoded(text: &str) -> String {
         _ => format!("%{byte:02X}"),
     };
     text.bytes().map(byte).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn faster_rules_differ_in_their_times_only() {
+        let rules = "for: 5m\nexpr: increase(a_total[1h] offset 90s) > 1.5 and ratio1h:x2 < 10";
+        let expected = "for: 15000ms\nexpr: increase(a_total[180000ms] offset 4500ms) > 1.5 and ratio1h:x2 < 10";
+        assert_eq!(faster(rules, 20), expected);
+        assert_eq!(faster("no times at 10", 20), "no times at 10");
+    }
 }

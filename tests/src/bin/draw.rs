@@ -38,7 +38,7 @@ fn main() -> std::io::Result<()> {
     let args = Args::parse();
     let dht = Dht::start(20);
     let dir = TempDir::with_prefix("kukuri-draw-")?;
-    let mut prometheus = Prometheus::start();
+    let prometheus = Prometheus::start();
     let start = |n: usize, port: u16| {
         let data = dir.path().join(n.to_string());
         let metrics = format!("127.0.0.1:{port}");

@@ -8,10 +8,10 @@ use std::time::{Duration, Instant};
 
 use kukuri::TopicEvent;
 use kukuri::contract::{Epoch, Offense, UnixMillis, WallClock};
+use kukuri_tests::insider::Insider;
 use tokio::net::UdpSocket;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
-use crate::insider::Insider;
 use crate::{MINUTE_MS, SECRET, Started, dir, eventually, name, start};
 
 /// Nodes of the swarm.

@@ -3,7 +3,6 @@
 #![allow(clippy::unwrap_used, reason = "a test panics where it fails")]
 
 mod hostile;
-mod insider;
 
 use std::net::Ipv4Addr;
 use std::path::Path;
@@ -11,12 +10,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use insider::{Insider, Place};
 use iroh::endpoint::Connection;
 use iroh::protocol::{AcceptError, ProtocolHandler, Router};
 use kukuri::contract::{Epoch, Offense, UnixMillis, WallClock};
 use kukuri::{Config, EndpointAddr, JoinOptions, Node, StoreChoice, Topic, TopicName, TopicSecret};
 use kukuri_gossip::{ASK_ALPN, GOSSIP_ALPN};
+use kukuri_tests::insider::{Insider, Place};
 use kukuri_tests::series;
 use tempfile::TempDir;
 use tokio::time::sleep;

@@ -22,7 +22,7 @@ fn two_behind_routers_talk_through_one_that_can_be_reached() {
         let verdict = |name: &str| swarm.node(name).verdict.clone().unwrap_or_default();
         ["node-1", "node-2"]
             .iter()
-            .all(|name| verdict(name) != "" && verdict(name) != "joined")
+            .all(|name| !verdict(name).is_empty() && verdict(name) != "joined")
     });
     for name in ["node-1", "node-2"] {
         println!(

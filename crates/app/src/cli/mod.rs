@@ -11,6 +11,7 @@ mod identity;
 mod input;
 mod join;
 mod keys;
+mod log;
 mod output;
 mod post;
 mod posts;
@@ -27,10 +28,9 @@ use std::time::Duration;
 
 use clap::Parser;
 use tokio::sync::watch;
-use tracing_subscriber::EnvFilter;
 
 use args::{Cli, Command};
-use output::{LogWriter, Output};
+use output::Output;
 
 /// What a command fails with: anything that says what was wrong.
 type Failure = Box<dyn std::error::Error + Send + Sync>;
@@ -42,16 +42,13 @@ pub const EXIT_GAVE_UP: u8 = 3;
 /// Longest wait for a question that was interrupted.
 const GIVE_BACK: Duration = Duration::from_millis(500);
 
-/// Log events that are shown unless KUKURI_LOG says otherwise: what the user can act on.
-const DEFAULT_LOG: &str = "error,kukuri=warn";
-
 /// Runs the command line and says how it went: 0 all right, 1 failed, 2 wrong usage,
 /// [`EXIT_GAVE_UP`].
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
     let typing = matches!(cli.command, Command::Join(_));
     let output = Output::new(cli.json, typing);
-    start_log(cli.log.as_deref(), &output);
+    log::start(cli.log.as_deref(), &output);
     match run(cli, &output) {
         Ok(code) => code,
         Err(failure) => {
@@ -85,19 +82,6 @@ fn run(cli: Cli, output: &Output) -> Result<ExitCode, Failure> {
     // Standard input may still be read by a thread that nothing can interrupt.
     runtime.shutdown_background();
     code
-}
-
-fn start_log(filter: Option<&str>, output: &Output) {
-    let writer = LogWriter(output.clone());
-    let filter = EnvFilter::try_new(filter.unwrap_or(DEFAULT_LOG)).unwrap_or_else(|error| {
-        eprintln!("warning: the log filter is wrong ({error}); using {DEFAULT_LOG:?}");
-        EnvFilter::new(DEFAULT_LOG)
-    });
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(move || writer.clone())
-        .with_ansi(output::colors(&std::io::stderr()))
-        .init();
 }
 
 /// Waits for what may ask for a passphrase, or until somebody wants to end it.

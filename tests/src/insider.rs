@@ -1,5 +1,11 @@
 //! A member with bad intent: it has the topic's secret, an iroh endpoint, and its own ideas.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::missing_panics_doc,
+    reason = "a test panics where it fails"
+)]
+
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::time::Duration;
 
@@ -26,7 +32,9 @@ const DEADLINE: Duration = Duration::from_secs(60);
 
 /// The member.
 pub struct Insider {
+    /// How it reaches others.
     pub endpoint: Endpoint,
+    /// The topic's key.
     pub key: TopicKey,
     author: SigningKey,
     gossip: Gossip,
@@ -34,9 +42,11 @@ pub struct Insider {
 
 /// Its place in the swarm.
 pub struct Place {
+    /// Broadcasts whatever it is given.
     pub sender: GossipSender,
     /// What comes to it, which it never reads.
     _events: GossipReceiver,
+    /// To the neighbor.
     pub connection: Connection,
 }
 
@@ -60,10 +70,12 @@ impl Insider {
         }
     }
 
+    /// Its endpoint id.
     pub fn id(&self) -> EndpointId {
         EndpointId::from_bytes(*self.endpoint.id().as_bytes())
     }
 
+    /// The topic that it is a member of.
     pub fn topic(&self) -> TopicId {
         self.key.topic_id()
     }
