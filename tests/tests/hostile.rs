@@ -154,10 +154,13 @@ async fn attack(swarm: bool, what: &str) -> (u64, u64) {
         .await
         .unwrap();
     for (node, ..) in &nodes {
+        let Some(SocketAddr::V4(hello)) = node.info().hello else {
+            panic!("it has no hello socket over IPv4");
+        };
         for n in 1..=MADE_UP {
             // In turns the one port that is open, and others.
             let port = 20_000 + u16::from(n % 2) * u16::from(n);
-            introduce(&attacker, node.info().hello, n, port).await;
+            introduce(&attacker, hello, n, port).await;
         }
     }
     let mut packets = Vec::new();

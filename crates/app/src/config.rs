@@ -6,11 +6,12 @@ use std::path::{Path, PathBuf};
 use directories::ProjectDirs;
 use figment::Figment;
 use figment::providers::{Env, Format, Serialized, Toml};
-use kukuri_contract::Factory;
 use serde::{Deserialize, Serialize};
 
-use crate::compose::{Discovery, Gossip, Identity, Metrics, Store};
 use crate::error::ConfigError;
+use crate::kinds::{
+    self, DiscoveryConfig, GossipConfig, IdentityConfig, MetricsConfig, StoreConfig,
+};
 
 /// Name of the config file in the data directory.
 pub const CONFIG_FILE: &str = "kukuri.toml";
@@ -27,15 +28,15 @@ pub struct Config {
     /// The node itself.
     pub node: NodeConfig,
     /// Keys and secrets.
-    pub identity: <Identity as Factory>::Config,
+    pub identity: IdentityConfig,
     /// How peers are found.
-    pub discovery: <Discovery as Factory>::Config,
+    pub discovery: DiscoveryConfig,
     /// Transport and swarm.
-    pub gossip: <Gossip as Factory>::Config,
+    pub gossip: GossipConfig,
     /// What survives a restart.
-    pub store: <Store as Factory>::Config,
+    pub store: StoreConfig,
     /// Series about the node.
-    pub metrics: <Metrics as Factory>::Config,
+    pub metrics: MetricsConfig,
 }
 
 /// The node itself.
@@ -130,14 +131,7 @@ impl Config {
     /// # Errors
     /// The first section that is wrong, with the reason.
     pub fn check(&self) -> Result<(), ConfigError> {
-        let Self {
-            node,
-            identity,
-            discovery,
-            gossip,
-            store,
-            metrics,
-        } = self;
+        let node = &self.node;
         let positive = [
             ("worker_threads", node.worker_threads as u64),
             ("event_buffer", node.event_buffer as u64),
@@ -148,11 +142,8 @@ impl Config {
         if let Some((field, _)) = positive.into_iter().find(|(_, value)| *value == 0) {
             return Err(ConfigError::Node(field));
         }
-        Identity::check(identity).map_err(ConfigError::section)?;
-        Discovery::check(discovery).map_err(ConfigError::section)?;
-        Gossip::check(gossip).map_err(ConfigError::section)?;
-        Store::check(store).map_err(ConfigError::section)?;
-        Metrics::check(metrics).map_err(ConfigError::section)
+        let makers = kinds::makers(self, None);
+        makers.check().map_err(ConfigError::Section)
     }
 
     /// The data directory in use.

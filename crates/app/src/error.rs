@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use kukuri_contract::{
     AddTopicError, AuthorId, CallError, DiscoverError, DiscoveryPort, GossipPort, IdentityPort,
-    JoinError, SetAddressError, SignError, StoreError, StorePort, TopicKeysError,
+    JoinError, OtherContract, SetAddressError, SignError, StoreError, StorePort, TopicKeysError,
 };
 use kukuri_identity::{LinkError, LinkRefused, LinksFileError};
 
@@ -41,12 +41,6 @@ fn one_line(error: &figment::Error) -> String {
     let text = error.to_string();
     let parts: Vec<_> = text.split_whitespace().collect();
     parts.join(" ")
-}
-
-impl ConfigError {
-    pub(crate) fn section(cause: impl std::error::Error + Send + Sync + 'static) -> Self {
-        Self::Section(Box::new(cause))
-    }
 }
 
 /// Why stored posts can't be shown without a node.
@@ -108,6 +102,9 @@ pub enum StartError {
          --data-dir"
     )]
     DataDirInUse(PathBuf),
+    /// An implementation was written for another version of the contract.
+    #[error(transparent)]
+    Contract(#[from] OtherContract),
     /// A service does not start.
     #[error("{service} does not start: {source}")]
     Service {

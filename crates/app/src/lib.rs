@@ -34,8 +34,8 @@
 //! # }
 //! ```
 //!
-//! The node is made of actors that talk through [`kukuri_contract`] only; [`compose`] is the one
-//! list of the implementations in use.
+//! The node is made of actors that talk through [`kukuri_contract`] only; [`kinds`] is the one list of
+//! the implementations in use, and [`compose`] starts and wires them.
 
 mod arbiter;
 pub mod compose;
@@ -43,6 +43,7 @@ mod config;
 pub mod core;
 mod error;
 mod history;
+pub mod kinds;
 mod node;
 mod parts;
 pub mod supervise;

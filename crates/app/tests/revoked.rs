@@ -19,11 +19,11 @@ use kukuri::{
     give_author_link, revoke_author_link,
 };
 use kukuri_contract::{
-    Answer, Ask, AuthorId, AuthorLink, Broadcast, Dial, DialReason, EndpointAddr, EndpointKey,
-    Epoch, Factory, GossipEvent, GossipPort, Holding, Join, Lease, MemberKeys, Outlet, SignRequest,
-    Signature, TopicId, TopicName, UnixMillis, WallClock,
+    Answer, Ask, AuthorId, AuthorLink, Broadcast, Dial, DialReason, EndpointAddr, EndpointId,
+    EndpointKey, Epoch, Factory, GossipDeps, GossipEvent, GossipPort, Holding, Join, Lease,
+    MemberKeys, Outlet, SignRequest, Signature, TopicId, TopicName, UnixMillis, WallClock,
 };
-use kukuri_gossip::{Deps, IrohGossip};
+use kukuri_gossip::IrohGossip;
 use kukuri_identity::core::derive::TopicKey;
 use kukuri_identity::parse_link;
 use tempfile::TempDir;
@@ -175,8 +175,10 @@ struct Thief {
 impl Thief {
     async fn start(link: AuthorLink) -> Self {
         let (tx, heard) = mpsc::unbounded_channel();
-        let deps = Deps {
-            key: EndpointKey::new([9; 32]),
+        let secret = SigningKey::from_bytes(&[9; 32]);
+        let deps = GossipDeps {
+            endpoint: EndpointId::from_bytes(secret.verifying_key().to_bytes()),
+            key: EndpointKey::new(secret.to_bytes()),
             events: Outlet::new([Ears(tx).start().recipient()]),
             lease: Lease::endless(),
         };

@@ -11,13 +11,15 @@
 //!   events, and is told how many.
 //! - A **service** trait ([`IdentityService`], ...) lists the requests that an implementation must
 //!   handle, so that a missing handler is a compile error.
-//! - A [`Factory`] makes an implementation; the composition root names one per service.
+//! - A [`Factory`] makes an implementation, from what every one of its service is given
+//!   ([`DiscoveryDeps`], ...); a [`Maker`] is one with its config, whichever it is.
 //!
 //! Long-term secrets stay inside the identity service: others get keys derived for one epoch.
 
 mod ban;
 mod board;
 mod clock;
+mod composition;
 mod discovery;
 mod event;
 mod factory;
@@ -38,6 +40,11 @@ mod verdict;
 pub use ban::{Ban, Offense};
 pub use board::{BoardResult, PageDrop};
 pub use clock::WallClock;
+pub use composition::{
+    DiscoveryDeps, DiscoveryMaker, DiscoveryRunning, GossipDeps, GossipMaker, GossipRunning,
+    IdentityDeps, IdentityMaker, IdentityRunning, MetricsDeps, MetricsMaker, MetricsRunning,
+    StoreDeps, StoreMaker, StoreRunning,
+};
 pub use discovery::{
     Announce, AnnounceError, AnnounceResult, Announced, BEACON, BeaconDrop, DhtHealth,
     DhtHealthQuery, Discover, DiscoverError, DiscoveryEvent, DiscoveryPort, DiscoveryService,
@@ -45,7 +52,7 @@ pub use discovery::{
     SetAddressError, SetNeighbors, SkipReason,
 };
 pub use event::{Event, Outlet};
-pub use factory::Factory;
+pub use factory::{CONTRACT_VERSION, Factory, MakeError, Maker, OtherContract};
 pub use gossip::{
     Answer, AnswerError, Ask, AskDrop, AskError, AskId, Broadcast, BroadcastError, Counters, Dial,
     DialError, DialReason, DialResult, GossipEvent, GossipPort, GossipService, Join, JoinError,

@@ -133,8 +133,8 @@ pub struct NodeInfo {
     pub bound: Vec<SocketAddr>,
     /// Where others may dial it.
     pub advertised: EndpointAddr,
-    /// Where its hello socket is bound.
-    pub hello: SocketAddrV4,
+    /// Where its hello socket is bound, if its discovery has one.
+    pub hello: Option<SocketAddr>,
     /// Where its metrics are served.
     pub http: Option<SocketAddr>,
 }

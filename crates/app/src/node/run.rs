@@ -9,9 +9,8 @@ use super::wanted::Wanted;
 use super::{http, lock};
 use crate::TopicBook;
 use crate::compose::{Parts, Ports};
-use crate::config::Config;
 use crate::error::{GaveUp, StartError};
-use crate::supervise;
+use crate::{kinds, supervise};
 
 /// What the node's thread hands out once everything runs.
 #[derive(Debug)]
@@ -64,10 +63,11 @@ async fn start(builder: NodeBuilder) -> Result<(Started, Parts, lock::DataDirLoc
     } = builder;
     let data_dir = config.data_dir()?;
     let lock = lock::lock(&data_dir)?;
-    let Config { node, .. } = &config;
+    let makers = kinds::makers(&config, prompt);
+    let node = config.node;
     let (http_address, event_buffer) = (node.http, node.event_buffer);
     let wanted = Wanted::default();
-    let parts = Parts::compose(config, data_dir.clone(), clock, wanted.clone(), prompt).await?;
+    let parts = Parts::compose(node, makers, data_dir.clone(), clock, wanted.clone()).await?;
     let http = match http_address {
         Some(address) => Some(http::serve(
             address,
