@@ -76,8 +76,8 @@ async fn nodes(swarm: bool) -> Vec<(Node, Topic, TempDir)> {
     for n in 1..=NODES {
         let dir = TempDir::with_prefix("kukuri-test-").unwrap();
         let mut config = Config::default();
-        config.identity.store = StoreChoice::Memory;
-        config.discovery.sources.rendezvous = false;
+        config.identity.keyring.store = StoreChoice::Memory;
+        config.discovery.mainline.sources.rendezvous = false;
         let node = Node::builder()
             .config(config)
             .data_dir(dir.path())

@@ -53,17 +53,14 @@ async fn read(
     since: UnixMillis,
     limit: usize,
 ) -> Result<Vec<PostEvent>, HistoryError> {
-    let most = config.store.max_posts_per_query;
-    if limit > most {
-        return Err(HistoryError::Limit { limit, most });
-    }
+    let (store, file) = kinds::stored(&config, limit)?;
     let data_dir = config.data_dir()?;
     if !data_dir.is_dir() {
         return Err(HistoryError::NoDataDir(data_dir));
     }
-    let Some(store) = kinds::stored(&config, &data_dir) else {
+    if !data_dir.join(file).exists() {
         return Ok(Vec::new());
-    };
+    }
     let deps = StoreDeps {
         data_dir,
         clock: WallClock::system(),

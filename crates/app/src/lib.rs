@@ -59,6 +59,7 @@ pub use kukuri_contract as contract;
 pub use kukuri_contract::{
     AuthorId, Drill, EndpointAddr, EndpointId, Source, TopicId, TopicName, TopicSecret, Verdict,
 };
+#[cfg(feature = "discovery-mainline")]
 pub use kukuri_discovery::LocalDht;
 pub use kukuri_identity::core::invite::MAX_PEERS as MAX_INVITE_PEERS;
 pub use kukuri_identity::{

@@ -47,10 +47,10 @@ fn config(dir: &Path) -> Config {
     }
     let mut config = Config::default();
     config.node.data_dir = Some(dir.to_owned());
-    config.identity.store = StoreChoice::File;
-    config.identity.key_file = Some(key);
-    config.discovery.sources.rendezvous = false;
-    config.discovery.sources.board = false;
+    config.identity.keyring.store = StoreChoice::File;
+    config.identity.keyring.key_file = Some(key);
+    config.discovery.mainline.sources.rendezvous = false;
+    config.discovery.mainline.sources.board = false;
     config
 }
 
@@ -182,7 +182,7 @@ impl Thief {
             events: Outlet::new([Ears(tx).start().recipient()]),
             lease: Lease::endless(),
         };
-        let mut config = Config::default().gossip;
+        let mut config = Config::default().gossip.iroh;
         config.bind = (Ipv4Addr::LOCALHOST, 0).into();
         let running = IrohGossip::spawn(config, deps).await.unwrap();
         let keys = TopicKey::new(&name(), None);

@@ -6,13 +6,14 @@ use std::thread;
 use actix::System;
 use kukuri_contract::{IdentityDeps, IdentityInfo, IdentityPort, IdentityRunning, WallClock};
 use kukuri_identity::{
-    BackupLock, IdentityError, Prompt, Rotated, TopicBook, export, import, rotate,
+    BackupLock, IdentityError, Prompt, Rotated, Setup, TopicBook, export, import, rotate,
 };
 use tokio::sync::oneshot;
 
 use super::lock;
 use crate::config::Config;
-use crate::error::{Cause, StartError};
+use crate::error::{Cause, ConfigError, StartError};
+#[cfg(feature = "identity-keyring")]
 use crate::kinds;
 
 /// Who a node is.
@@ -57,7 +58,7 @@ pub(super) async fn with_identity<T: Send + 'static>(
             Err(StartError::DataDirInUse(_)) => None,
             lock => Some(lock?),
         };
-        let identity = kinds::identity(&config, prompt);
+        let identity = config.identity.maker(prompt).map_err(ConfigError::from)?;
         let identity = identity.spawn(deps(&data_dir)).await.map_err(unmade)?;
         Ok(then(data_dir, identity).await)
     };
@@ -76,7 +77,7 @@ pub async fn rotate_identity(
     on_a_thread(move || {
         let data_dir = config.data_dir()?;
         let _lock = lock::lock(&data_dir)?;
-        rotate(&kinds::setup(&config, prompt), &deps(&data_dir), author).map_err(failed)
+        rotate(&setup(config, prompt)?, &deps(&data_dir), author).map_err(failed)
     })
     .await
 }
@@ -93,7 +94,7 @@ pub async fn export_identity(
 ) -> Result<Vec<u8>, StartError> {
     on_a_thread(move || {
         let data_dir = config.data_dir()?;
-        let setup = kinds::setup(&config, prompt);
+        let setup = setup(config, prompt)?;
         export(&setup, &deps(&data_dir), &lock, &out).map_err(failed)
     })
     .await
@@ -112,10 +113,19 @@ pub async fn import_identity(
     on_a_thread(move || {
         let data_dir = config.data_dir()?;
         let _lock = lock::lock(&data_dir)?;
-        let setup = kinds::setup(&config, prompt);
+        let setup = setup(config, prompt)?;
         import(&setup, &deps(&data_dir), &lock, &backup).map_err(failed)
     })
     .await
+}
+
+/// Keys are changed in the kind `keyring` only: of another one we do not know where it has them.
+fn setup(config: Config, prompt: Option<Prompt>) -> Result<Setup, StartError> {
+    match config.identity.kind.as_str() {
+        #[cfg(feature = "identity-keyring")]
+        "keyring" => Ok(kinds::setup(config.identity.keyring, prompt)),
+        kind => Err(StartError::NotByKind(kind.to_owned())),
+    }
 }
 
 fn deps(data_dir: &Path) -> IdentityDeps {

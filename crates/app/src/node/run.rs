@@ -10,7 +10,7 @@ use super::{http, lock};
 use crate::TopicBook;
 use crate::compose::{Parts, Ports};
 use crate::error::{GaveUp, StartError};
-use crate::{kinds, supervise};
+use crate::supervise;
 
 /// What the node's thread hands out once everything runs.
 #[derive(Debug)]
@@ -60,10 +60,11 @@ async fn start(builder: NodeBuilder) -> Result<(Started, Parts, lock::DataDirLoc
         config,
         clock,
         prompt,
+        given,
     } = builder;
     let data_dir = config.data_dir()?;
     let lock = lock::lock(&data_dir)?;
-    let makers = kinds::makers(&config, prompt);
+    let makers = config.makers(prompt, given)?;
     let node = config.node;
     let (http_address, event_buffer) = (node.http, node.event_buffer);
     let wanted = Wanted::default();
