@@ -37,6 +37,11 @@
 //! The node is made of actors that talk through [`kukuri_contract`] only; [`kinds`] is the one list of
 //! the implementations in use, and [`compose`] starts and wires them.
 
+#![cfg_attr(
+    not(feature = "default"),
+    allow(unused, reason = "some of it serves implementations that are left out")
+)]
+
 mod arbiter;
 pub mod compose;
 mod config;
