@@ -1,6 +1,6 @@
 //! The composition root: starts a node's services and wires them, whatever their implementations.
 //!
-//! It names none of them: it is given a [`Maker`](kukuri_contract::Maker) for each service. Which those
+//! It names none of them: it is given a [`Maker`] for each service. Which those
 //! are by default says [`kinds`](crate::kinds). Each service runs in an arbiter (a thread) of its own with a small runtime of its own: one that blocks
 //! holds up no other, and one that is given up takes all its tasks with it.
 
