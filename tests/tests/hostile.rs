@@ -76,8 +76,8 @@ async fn nodes(swarm: bool) -> Vec<(Node, Topic, TempDir)> {
     for n in 1..=NODES {
         let dir = TempDir::with_prefix("kukuri-test-").unwrap();
         let mut config = Config::default();
-        config.identity.store = StoreChoice::Memory;
-        config.discovery.sources.rendezvous = false;
+        config.identity.keyring.store = StoreChoice::Memory;
+        config.discovery.mainline.sources.rendezvous = false;
         let node = Node::builder()
             .config(config)
             .data_dir(dir.path())
@@ -154,10 +154,13 @@ async fn attack(swarm: bool, what: &str) -> (u64, u64) {
         .await
         .unwrap();
     for (node, ..) in &nodes {
+        let Some(SocketAddr::V4(hello)) = node.info().hello else {
+            panic!("it has no hello socket over IPv4");
+        };
         for n in 1..=MADE_UP {
             // In turns the one port that is open, and others.
             let port = 20_000 + u16::from(n % 2) * u16::from(n);
-            introduce(&attacker, node.info().hello, n, port).await;
+            introduce(&attacker, hello, n, port).await;
         }
     }
     let mut packets = Vec::new();

@@ -207,10 +207,10 @@ async fn a_restart_of_the_service_needs_no_passphrase() {
     let data = dir();
     let key = key_file(data.path());
     let mut config = Config::default();
-    config.identity.store = StoreChoice::File;
-    config.identity.key_file = Some(key.clone());
-    config.discovery.sources.rendezvous = false;
-    config.discovery.sources.board = false;
+    config.identity.keyring.store = StoreChoice::File;
+    config.identity.keyring.key_file = Some(key.clone());
+    config.discovery.mainline.sources.rendezvous = false;
+    config.discovery.mainline.sources.board = false;
     let builder = Node::builder().config(config).data_dir(data.path());
     let node = builder
         .bind_ip([127, 0, 0, 1].into())

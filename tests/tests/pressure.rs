@@ -16,9 +16,9 @@ const DEADLINE: Duration = Duration::from_secs(120);
 async fn start(event_buffer: usize, peers: Vec<kukuri::EndpointAddr>) -> (Node, Topic, TempDir) {
     let dir = TempDir::with_prefix("kukuri-test-").unwrap();
     let mut config = Config::default();
-    config.identity.store = StoreChoice::Memory;
-    config.discovery.sources.rendezvous = false;
-    config.discovery.sources.board = false;
+    config.identity.keyring.store = StoreChoice::Memory;
+    config.discovery.mainline.sources.rendezvous = false;
+    config.discovery.mainline.sources.board = false;
     config.node.event_buffer = event_buffer;
     config.node.probe_every_ms = 20;
     let node = Node::builder()

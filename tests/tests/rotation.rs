@@ -65,10 +65,10 @@ impl Member {
         options: JoinOptions,
     ) -> Self {
         let mut config = Config::default();
-        config.identity.store = StoreChoice::File;
-        config.identity.key_file = Some(key_file(dir));
-        config.discovery.sources.rendezvous = dht.is_some();
-        config.discovery.sources.board = dht.is_some();
+        config.identity.keyring.store = StoreChoice::File;
+        config.identity.keyring.key_file = Some(key_file(dir));
+        config.discovery.mainline.sources.rendezvous = dht.is_some();
+        config.discovery.mainline.sources.board = dht.is_some();
         let node = Node::builder()
             .config(config)
             .data_dir(dir)

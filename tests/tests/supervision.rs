@@ -21,7 +21,7 @@ const DEADLINE: Duration = Duration::from_secs(120);
 /// actor, so the limit is not short.
 fn config() -> Config {
     let mut config = Config::default();
-    config.identity.store = StoreChoice::Memory;
+    config.identity.keyring.store = StoreChoice::Memory;
     config.node.probe_every_ms = 200;
     config.node.probe_timeout_ms = 2_000;
     config

@@ -63,10 +63,10 @@ pub async fn run(
 /// The config of a measured node: the defaults, but for what would ask the machine's user.
 pub fn config(serve: bool) -> Config {
     let mut config = Config::default();
-    config.identity.store = StoreChoice::File;
+    config.identity.keyring.store = StoreChoice::File;
     // Its keys are gone with its directory, and nothing is measured that has to do with them.
-    config.identity.insecure_plaintext_store = true;
-    config.discovery.serve = match serve {
+    config.identity.keyring.insecure_plaintext_store = true;
+    config.discovery.mainline.serve = match serve {
         true => kukuri_discovery::Serve::Always,
         false => kukuri_discovery::Serve::Never,
     };

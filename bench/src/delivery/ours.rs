@@ -7,11 +7,12 @@ use std::sync::Arc;
 use actix::{Actor, Arbiter, Context, Handler};
 use anyhow::Context as _;
 use bytes::Bytes;
+use iroh::SecretKey;
 use kukuri_contract::{
-    Broadcast, Dial, DialReason, EndpointAddr, EndpointKey, Epoch, Factory, GossipEvent,
+    Broadcast, Dial, DialReason, EndpointAddr, EndpointId, EndpointKey, Epoch, Factory, GossipDeps, GossipEvent,
     GossipPort, Join, KeyBytes, Lease, MemberKeys, Outlet, TopicId,
 };
-use kukuri_gossip::{Config, Deps, IrohGossip};
+use kukuri_gossip::{Config, IrohGossip};
 use tokio::sync::oneshot;
 
 use super::peer::Ear;
@@ -48,8 +49,10 @@ impl Peer {
             bind: (Ipv4Addr::LOCALHOST, 0).into(),
             ..Config::default()
         };
-        let deps = Deps {
-            key: EndpointKey::new([number + 1; 32]),
+        let secret = [number + 1; 32];
+        let deps = GossipDeps {
+            endpoint: EndpointId::from_bytes(*SecretKey::from_bytes(&secret).public().as_bytes()),
+            key: EndpointKey::new(secret),
             events: Outlet::new([listener]),
             lease: Lease::endless(),
         };

@@ -1,38 +1,30 @@
-//! The composition root: the one list of every implementation in use.
+//! The composition root: starts a node's services and wires them, whatever their implementations.
 //!
-//! To swap a crate, change its line in the list. Nothing else changes, dashboards included. Each
-//! service runs in an arbiter (a thread) of its own with a small runtime of its own: one that blocks
+//! It names none of them: it is given a [`Maker`] for each service. Which those
+//! are by default says [`kinds`](crate::kinds). Each service runs in an arbiter (a thread) of its own with a small runtime of its own: one that blocks
 //! holds up no other, and one that is given up takes all its tasks with it.
 
 use std::cell::RefCell;
-use std::net::SocketAddrV4;
-use std::path::PathBuf;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 
 use actix::{Arbiter, Recipient};
 use kukuri_contract::{
-    Contacts, DiscoveryEvent, DiscoveryPort, EndpointKey, Factory, GossipEvent, GossipPort,
-    IdentityInfo, IdentityPort, Lease, LeaseHolder, Limits, LocalAddresses, MetricsPort, NodeEvent,
-    Outlet, StoreEvent, StorePort, WallClock,
+    Contacts, DiscoveryDeps, DiscoveryEvent, DiscoveryMaker, DiscoveryPort, EndpointKey,
+    GossipDeps, GossipEvent, GossipMaker, GossipPort, IdentityDeps, IdentityInfo, IdentityMaker,
+    IdentityPort, Lease, LeaseHolder, Limits, LocalAddresses, Maker, MetricsDeps, MetricsMaker,
+    MetricsPort, NodeEvent, OtherContract, Outlet, StoreDeps, StoreEvent, StoreMaker, StorePort,
+    WallClock,
 };
 
+use crate::TopicBook;
 use crate::arbiter::{Arbiters, in_arbiter};
-use crate::config::Config;
+use crate::config::NodeConfig;
 use crate::error::{Cause, StartError};
 use crate::node::actor::NodeActor;
 use crate::node::service::NodePort;
 use crate::node::wanted::Wanted;
 use crate::supervise::Service;
-
-/// Keys and secrets.
-pub type Identity = kukuri_identity::KeyringIdentity;
-/// How peers are found.
-pub type Discovery = kukuri_discovery::Mainline;
-/// Transport and swarm.
-pub type Gossip = kukuri_gossip::IrohGossip;
-/// What survives a restart.
-pub type Store = kukuri_store::SqliteStore;
-/// Series about the node.
-pub type Metrics = kukuri_metrics::PrometheusMetrics;
 
 /// Threads for the tasks of an actor that has none but its own, and of one that reads a socket.
 const NO_TASKS: usize = 0;
@@ -43,6 +35,47 @@ const NODE: usize = 0;
 const METRICS: usize = 1;
 /// DHT contacts of the last run that discovery starts from.
 const CONTACTS: usize = 64;
+
+/// What makes the services of a node, each as often as it has to be started.
+#[derive(Debug, Clone)]
+pub struct Makers {
+    /// Keys and secrets.
+    pub identity: IdentityMaker,
+    /// How peers are found.
+    pub discovery: DiscoveryMaker,
+    /// Transport and swarm.
+    pub gossip: GossipMaker,
+    /// What survives a restart.
+    pub store: StoreMaker,
+    /// Series about the node.
+    pub metrics: MetricsMaker,
+}
+
+impl Makers {
+    /// Checks that all of them were written for this version of the contract.
+    ///
+    /// # Errors
+    /// The first one that was not.
+    pub fn check_contract(&self) -> Result<(), OtherContract> {
+        self.identity.check_contract()?;
+        self.discovery.check_contract()?;
+        self.gossip.check_contract()?;
+        self.store.check_contract()?;
+        self.metrics.check_contract()
+    }
+
+    /// Checks the config of each of them, as far as that is possible without side effects.
+    ///
+    /// # Errors
+    /// The first that is wrong, with the reason.
+    pub fn check(&self) -> Result<(), Cause> {
+        self.identity.check()?;
+        self.discovery.check()?;
+        self.gossip.check()?;
+        self.store.check()?;
+        self.metrics.check()
+    }
+}
 
 /// The ports to all services of a node.
 #[derive(Debug, Clone)]
@@ -94,18 +127,17 @@ pub struct Parts {
     /// One sentence on where the secrets are kept, and why there.
     pub store_note: String,
     /// The topics that the user has added.
-    pub topics: kukuri_identity::TopicBook,
+    pub topics: TopicBook,
     /// Where the endpoint was bound at the start.
     pub addresses: LocalAddresses,
-    /// Where the hello socket was bound at the start.
-    pub hello: SocketAddrV4,
-    /// The config.
-    pub config: Config,
+    /// Where the hello socket was bound at the start, if there is one.
+    pub hello: Option<SocketAddr>,
+    /// The settings of the node itself.
+    pub config: NodeConfig,
+    makers: Makers,
     data_dir: PathBuf,
     clock: WallClock,
     pub(crate) wanted: Wanted,
-    memory: kukuri_identity::MemoryStore,
-    prompt: Option<kukuri_identity::Prompt>,
     endpoint_key: EndpointKey,
     pub(crate) outlets: Outlets,
     pub(crate) arbiters: Arbiters,
@@ -116,19 +148,19 @@ impl Parts {
     /// Starts every service, each with what it needs of those before it.
     ///
     /// # Errors
-    /// The first service that does not start, with the reason.
+    /// An implementation was written for another contract, or the first service that does not start,
+    /// with the reason.
     pub async fn compose(
-        config: Config,
+        config: NodeConfig,
+        makers: Makers,
         data_dir: PathBuf,
         clock: WallClock,
         wanted: Wanted,
-        prompt: Option<kukuri_identity::Prompt>,
     ) -> Result<Self, StartError> {
-        let memory = kukuri_identity::MemoryStore::default();
+        makers.check_contract()?;
         let arbiters = Arbiters::default();
 
-        let deps = kukuri_metrics::Deps {};
-        let (metrics, arbiter) = spawn::<Metrics>(config.metrics.clone(), deps, NO_TASKS).await?;
+        let (metrics, arbiter) = spawn(&makers.metrics, MetricsDeps {}, NO_TASKS).await?;
         arbiters.keep(Service::Metrics, arbiter);
 
         let (node, arbiter) = spawn_node(clock.clone(), wanted.clone()).await?;
@@ -142,24 +174,22 @@ impl Parts {
         };
 
         let deps = store_deps(&data_dir, &clock, &outlets);
-        let (store, arbiter) = spawn::<Store>(config.store.clone(), deps, NO_TASKS).await?;
+        let (store, arbiter) = spawn(&makers.store, deps, NO_TASKS).await?;
         arbiters.keep(Service::Store, arbiter);
 
-        let deps = identity_deps(&data_dir, &memory, &prompt, &clock);
-        let (identity, arbiter) =
-            spawn::<Identity>(config.identity.clone(), deps, NO_TASKS).await?;
+        let deps = identity_deps(&data_dir, &clock);
+        let (identity, arbiter) = spawn(&makers.identity, deps, NO_TASKS).await?;
+        let topics = TopicBook::of(&identity, &data_dir);
         arbiters.keep(Service::Identity, arbiter);
 
         let (gossip_holder, lease) = Lease::new();
-        let deps = gossip_deps(&identity.endpoint_key, &outlets, lease);
-        let workers = config.node.worker_threads;
-        let (gossip, arbiter) = spawn::<Gossip>(config.gossip.clone(), deps, workers).await?;
+        let deps = gossip_deps(&identity.info, &identity.endpoint_key, &outlets, lease);
+        let (gossip, arbiter) = spawn(&makers.gossip, deps, config.worker_threads).await?;
         arbiters.keep(Service::Gossip, arbiter);
 
         let contacts = contacts(&store.port).await;
         let deps = discovery_deps(&identity.info, &identity.port, contacts, &clock, &outlets);
-        let (discovery, arbiter) =
-            spawn::<Discovery>(config.discovery.clone(), deps, ONE_THREAD).await?;
+        let (discovery, arbiter) = spawn(&makers.discovery, deps, ONE_THREAD).await?;
         arbiters.keep(Service::Discovery, arbiter);
 
         let parts = Self {
@@ -173,15 +203,14 @@ impl Parts {
             node: node.port,
             identity: identity.info,
             store_note: identity.store_note,
-            topics: identity.topics,
+            topics,
             addresses: gossip.addresses,
             hello: discovery.hello_address,
             config,
+            makers,
             data_dir,
             clock,
             wanted,
-            memory,
-            prompt,
             endpoint_key: identity.endpoint_key,
             outlets,
             arbiters,
@@ -199,12 +228,11 @@ impl Parts {
     /// # Errors
     /// It does not start.
     pub async fn restart(&self, service: Service) -> Result<(), StartError> {
-        let (ports, outlets) = (&self.ports, &self.outlets);
-        let config = self.config.clone();
+        let (ports, outlets, makers) = (&self.ports, &self.outlets, &self.makers);
         let arbiter = match service {
             Service::Identity => {
-                let deps = identity_deps(&self.data_dir, &self.memory, &self.prompt, &self.clock);
-                let (fresh, arbiter) = spawn::<Identity>(config.identity, deps, NO_TASKS).await?;
+                let deps = identity_deps(&self.data_dir, &self.clock);
+                let (fresh, arbiter) = spawn(&makers.identity, deps, NO_TASKS).await?;
                 ports.identity.adopt(&fresh.port);
                 arbiter
             }
@@ -213,8 +241,7 @@ impl Parts {
                 let identity = &self.identity;
                 let deps =
                     discovery_deps(identity, &ports.identity, contacts, &self.clock, outlets);
-                let (fresh, arbiter) =
-                    spawn::<Discovery>(config.discovery, deps, ONE_THREAD).await?;
+                let (fresh, arbiter) = spawn(&makers.discovery, deps, ONE_THREAD).await?;
                 ports.discovery.adopt(&fresh.port);
                 arbiter
             }
@@ -222,21 +249,20 @@ impl Parts {
                 // The old endpoint has the same id: two of them would fight over the neighbors.
                 let (holder, lease) = Lease::new();
                 drop(self.gossip_holder.replace(holder));
-                let deps = gossip_deps(&self.endpoint_key, outlets, lease);
-                let workers = config.node.worker_threads;
-                let (fresh, arbiter) = spawn::<Gossip>(config.gossip, deps, workers).await?;
+                let deps = gossip_deps(&self.identity, &self.endpoint_key, outlets, lease);
+                let workers = self.config.worker_threads;
+                let (fresh, arbiter) = spawn(&makers.gossip, deps, workers).await?;
                 ports.gossip.adopt(&fresh.port);
                 arbiter
             }
             Service::Store => {
                 let deps = store_deps(&self.data_dir, &self.clock, outlets);
-                let (fresh, arbiter) = spawn::<Store>(config.store, deps, NO_TASKS).await?;
+                let (fresh, arbiter) = spawn(&makers.store, deps, NO_TASKS).await?;
                 ports.store.adopt(&fresh.port);
                 arbiter
             }
             Service::Metrics => {
-                let deps = kukuri_metrics::Deps {};
-                let (fresh, arbiter) = spawn::<Metrics>(config.metrics, deps, NO_TASKS).await?;
+                let (fresh, arbiter) = spawn(&makers.metrics, MetricsDeps {}, NO_TASKS).await?;
                 ports.metrics.adopt(&fresh.port);
                 outlets.discovery.repoint(METRICS, fresh.discovery);
                 outlets.gossip.repoint(METRICS, fresh.gossip);
@@ -260,26 +286,15 @@ impl Parts {
 
 // --- what each service needs -------------------------------------------------------------------
 
-fn identity_deps(
-    data_dir: &std::path::Path,
-    memory: &kukuri_identity::MemoryStore,
-    prompt: &Option<kukuri_identity::Prompt>,
-    clock: &WallClock,
-) -> kukuri_identity::Deps {
-    kukuri_identity::Deps {
+fn identity_deps(data_dir: &Path, clock: &WallClock) -> IdentityDeps {
+    IdentityDeps {
         data_dir: data_dir.to_owned(),
-        memory: memory.clone(),
-        prompt: prompt.clone(),
         clock: clock.clone(),
     }
 }
 
-fn store_deps(
-    data_dir: &std::path::Path,
-    clock: &WallClock,
-    outlets: &Outlets,
-) -> kukuri_store::Deps {
-    kukuri_store::Deps {
+fn store_deps(data_dir: &Path, clock: &WallClock, outlets: &Outlets) -> StoreDeps {
+    StoreDeps {
         data_dir: data_dir.to_owned(),
         clock: clock.clone(),
         events: outlets.store.clone(),
@@ -287,8 +302,14 @@ fn store_deps(
 }
 
 /// The endpoint's key is handed over at construction only, once for each gossip service.
-fn gossip_deps(key: &EndpointKey, outlets: &Outlets, lease: Lease) -> kukuri_gossip::Deps {
-    kukuri_gossip::Deps {
+fn gossip_deps(
+    info: &IdentityInfo,
+    key: &EndpointKey,
+    outlets: &Outlets,
+    lease: Lease,
+) -> GossipDeps {
+    GossipDeps {
+        endpoint: info.endpoint,
         key: EndpointKey::new(*key.expose()),
         events: outlets.gossip.clone(),
         lease,
@@ -298,11 +319,11 @@ fn gossip_deps(key: &EndpointKey, outlets: &Outlets, lease: Lease) -> kukuri_gos
 fn discovery_deps(
     info: &IdentityInfo,
     identity: &IdentityPort,
-    contacts: Vec<std::net::SocketAddr>,
+    contacts: Vec<SocketAddr>,
     clock: &WallClock,
     outlets: &Outlets,
-) -> kukuri_discovery::Deps {
-    kukuri_discovery::Deps {
+) -> DiscoveryDeps {
+    DiscoveryDeps {
         endpoint: info.endpoint,
         identity: identity.clone(),
         contacts,
@@ -312,7 +333,7 @@ fn discovery_deps(
 }
 
 /// Without contacts the bootstrap names are left.
-async fn contacts(store: &StorePort) -> Vec<std::net::SocketAddr> {
+async fn contacts(store: &StorePort) -> Vec<SocketAddr> {
     let contacts = store.contacts(Contacts { limit: CONTACTS }).await;
     contacts.unwrap_or_else(|error| {
         tracing::debug!(%error, "no DHT contacts from the store");
@@ -346,17 +367,18 @@ async fn spawn_node(
     in_arbiter(NodePort::SERVICE, NO_TASKS, start).await
 }
 
-async fn spawn<F>(
-    config: F::Config,
-    deps: F::Deps,
+async fn spawn<Deps, Running>(
+    maker: &Maker<Deps, Running>,
+    deps: Deps,
     workers: usize,
-) -> Result<(F::Running, Arbiter), StartError>
+) -> Result<(Running, Arbiter), StartError>
 where
-    F: Factory,
-    F::Config: Send + 'static,
-    F::Deps: Send + 'static,
-    F::Running: Send + 'static,
+    Deps: Send + 'static,
+    Running: Send + 'static,
 {
-    let start = async move || F::spawn(config, deps).await.map_err(Cause::from);
-    in_arbiter(F::SERVICE, workers, start).await
+    let make = maker.clone();
+    in_arbiter(maker.service(), workers, async move || {
+        make.spawn(deps).await
+    })
+    .await
 }

@@ -1,16 +1,22 @@
 //! The whole config: defaults, then a file, then `KUKURI_*` variables, then flags.
 
+pub(crate) mod section;
+
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use directories::ProjectDirs;
 use figment::Figment;
 use figment::providers::{Env, Format, Serialized, Toml};
-use kukuri_contract::Factory;
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 
-use crate::compose::{Discovery, Gossip, Identity, Metrics, Store};
+use crate::Prompt;
+use crate::compose::Makers;
 use crate::error::ConfigError;
+use crate::kinds::{
+    self, DiscoveryConfig, Given, GossipConfig, IdentityConfig, MetricsConfig, StoreConfig,
+};
 
 /// Name of the config file in the data directory.
 pub const CONFIG_FILE: &str = "kukuri.toml";
@@ -21,21 +27,37 @@ pub const ENV_PREFIX: &str = "KUKURI_";
 const PASSPHRASE_FILE: &str = "passphrase_file";
 
 /// The config of a node.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct Config {
     /// The node itself.
     pub node: NodeConfig,
     /// Keys and secrets.
-    pub identity: <Identity as Factory>::Config,
+    pub identity: IdentityConfig,
     /// How peers are found.
-    pub discovery: <Discovery as Factory>::Config,
+    pub discovery: DiscoveryConfig,
     /// Transport and swarm.
-    pub gossip: <Gossip as Factory>::Config,
+    pub gossip: GossipConfig,
     /// What survives a restart.
-    pub store: <Store as Factory>::Config,
+    pub store: StoreConfig,
     /// Series about the node.
-    pub metrics: <Metrics as Factory>::Config,
+    pub metrics: MetricsConfig,
+}
+
+/// What there may be in a config. The sections of services are read once their kind is known.
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct Sections {
+    node: NodeConfig,
+    #[serde(rename = "identity")]
+    _identity: IgnoredAny,
+    #[serde(rename = "discovery")]
+    _discovery: IgnoredAny,
+    #[serde(rename = "gossip")]
+    _gossip: IgnoredAny,
+    #[serde(rename = "store")]
+    _store: IgnoredAny,
+    #[serde(rename = "metrics")]
+    _metrics: IgnoredAny,
 }
 
 /// The node itself.
@@ -113,16 +135,34 @@ impl Config {
                 file.filter(|file| file.exists())
             }
         };
-        let mut figment = Figment::from(Serialized::defaults(Self::default()));
+        let mut figment = Figment::new();
         if let Some(file) = file {
             figment = figment.merge(Toml::file_exact(file));
         }
-        let config: Self = figment
-            .merge(over_file)
-            .extract()
-            .map_err(|error| ConfigError::Read(Box::new(error)))?;
+        let config = Self::read(&figment.merge(over_file))?;
         config.check()?;
         Ok(config)
+    }
+
+    /// Reads a config from the text of a file alone; what it does not say is as by default. It is not
+    /// checked yet.
+    ///
+    /// # Errors
+    /// Names the field, and what is wrong.
+    pub fn from_toml(text: &str) -> Result<Self, ConfigError> {
+        Self::read(&Figment::from(Toml::string(text)))
+    }
+
+    fn read(figment: &Figment) -> Result<Self, ConfigError> {
+        let Sections { node, .. } = figment.extract()?;
+        Ok(Self {
+            node,
+            identity: IdentityConfig::read(figment)?,
+            discovery: DiscoveryConfig::read(figment)?,
+            gossip: GossipConfig::read(figment)?,
+            store: StoreConfig::read(figment)?,
+            metrics: MetricsConfig::read(figment)?,
+        })
     }
 
     /// Checks the config as far as that is possible without side effects.
@@ -130,14 +170,25 @@ impl Config {
     /// # Errors
     /// The first section that is wrong, with the reason.
     pub fn check(&self) -> Result<(), ConfigError> {
-        let Self {
-            node,
-            identity,
-            discovery,
-            gossip,
-            store,
-            metrics,
-        } = self;
+        self.makers(None, Given::default())?;
+        Ok(())
+    }
+
+    /// What makes the services of a node: what is given, and else what the config chooses. Checks the
+    /// config of those.
+    pub(crate) fn makers(
+        &self,
+        prompt: Option<Prompt>,
+        given: Given,
+    ) -> Result<Makers, ConfigError> {
+        self.check_node()?;
+        let makers = kinds::makers(self, prompt, given)?;
+        makers.check().map_err(ConfigError::Section)?;
+        Ok(makers)
+    }
+
+    fn check_node(&self) -> Result<(), ConfigError> {
+        let node = &self.node;
         let positive = [
             ("worker_threads", node.worker_threads as u64),
             ("event_buffer", node.event_buffer as u64),
@@ -148,11 +199,7 @@ impl Config {
         if let Some((field, _)) = positive.into_iter().find(|(_, value)| *value == 0) {
             return Err(ConfigError::Node(field));
         }
-        Identity::check(identity).map_err(ConfigError::section)?;
-        Discovery::check(discovery).map_err(ConfigError::section)?;
-        Gossip::check(gossip).map_err(ConfigError::section)?;
-        Store::check(store).map_err(ConfigError::section)?;
-        Metrics::check(metrics).map_err(ConfigError::section)
+        Ok(())
     }
 
     /// The data directory in use.

@@ -1,5 +1,6 @@
 //! What can go wrong with a node, and what to do.
 
+use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -7,11 +8,12 @@ use std::time::Duration;
 
 use kukuri_contract::{
     AddTopicError, AuthorId, CallError, DiscoverError, DiscoveryPort, GossipPort, IdentityPort,
-    JoinError, SetAddressError, SignError, StoreError, StorePort, TopicKeysError,
+    JoinError, OtherContract, SetAddressError, SignError, StoreError, StorePort, TopicKeysError,
 };
 use kukuri_identity::{LinkError, LinkRefused, LinksFileError};
 
 use crate::core::post::MAX_BODY_BYTES;
+use crate::kinds::Kind;
 
 /// A cause of any kind.
 pub type Cause = Box<dyn std::error::Error + Send + Sync>;
@@ -32,21 +34,90 @@ pub enum ConfigError {
     /// A value of another section is wrong.
     #[error("{0}")]
     Section(#[source] Cause),
+    /// A section names an implementation that this build does not have.
+    #[error(transparent)]
+    Kind(#[from] UnknownKind),
     /// There is no data directory.
     #[error("this platform names no data directory; give one with --data-dir")]
     NoDataDir,
 }
 
+impl From<figment::Error> for ConfigError {
+    fn from(error: figment::Error) -> Self {
+        Self::Read(Box::new(error))
+    }
+}
+
+/// A section of the config names an implementation that this build does not have.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnknownKind {
+    section: &'static str,
+    kind: String,
+    /// Where the config has it from.
+    origin: Option<String>,
+    /// The cargo feature that would bring it.
+    feature: Option<&'static str>,
+    /// What this build has.
+    built: Vec<&'static str>,
+}
+
+impl UnknownKind {
+    pub(crate) fn new(
+        section: &'static str,
+        kind: String,
+        origin: Option<String>,
+        kinds: &[Kind],
+    ) -> Self {
+        let left_out = kinds
+            .iter()
+            .find(|known| known.name == kind && !known.built);
+        let built = kinds.iter().filter(|known| known.built);
+        Self {
+            section,
+            origin,
+            feature: left_out.map(|known| known.feature),
+            built: built.map(|known| known.name).collect(),
+            kind,
+        }
+    }
+}
+
+impl fmt::Display for UnknownKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { section, kind, .. } = self;
+        if kind.is_empty() {
+            return write!(
+                f,
+                "this build has no implementation of {section}; build kukuri with the feature of one \
+                 (`kukuri config kinds` lists them), or have the program give one"
+            );
+        }
+        write!(f, "{section}.kind is {kind:?}")?;
+        if let Some(origin) = &self.origin {
+            write!(f, " ({origin})")?;
+        }
+        match self.feature {
+            Some(feature) => write!(
+                f,
+                ", which this build leaves out; build kukuri with the feature {feature:?}, or choose \
+                 what"
+            )?,
+            None => write!(f, ", which kukuri does not know; choose what")?,
+        }
+        let built: Vec<_> = self.built.iter().map(|name| format!("{name:?}")).collect();
+        match built.is_empty() {
+            true => write!(f, " a build has: this one has none"),
+            false => write!(f, " this build has: {}", built.join(", ")),
+        }
+    }
+}
+
+impl std::error::Error for UnknownKind {}
+
 fn one_line(error: &figment::Error) -> String {
     let text = error.to_string();
     let parts: Vec<_> = text.split_whitespace().collect();
     parts.join(" ")
-}
-
-impl ConfigError {
-    pub(crate) fn section(cause: impl std::error::Error + Send + Sync + 'static) -> Self {
-        Self::Section(Box::new(cause))
-    }
 }
 
 /// Why stored posts can't be shown without a node.
@@ -62,6 +133,9 @@ pub enum HistoryError {
          makes it)"
     )]
     NoDataDir(PathBuf),
+    /// The store of choice keeps nothing on a disk.
+    #[error("the store {0:?} keeps nothing that could be read without its node; ask the node")]
+    NothingKept(String),
     /// More posts are asked for than the store gives at once.
     #[error(
         "{limit} posts are more than store.max_posts_per_query allows; ask for at most {most}, or \
@@ -108,6 +182,14 @@ pub enum StartError {
          --data-dir"
     )]
     DataDirInUse(PathBuf),
+    /// The identity of choice keeps its keys in a place of its own.
+    #[error(
+        "the keys of the identity {0:?} can't be replaced or backed up here; use its own tools"
+    )]
+    NotByKind(String),
+    /// An implementation was written for another version of the contract.
+    #[error(transparent)]
+    Contract(#[from] OtherContract),
     /// A service does not start.
     #[error("{service} does not start: {source}")]
     Service {

@@ -4,20 +4,17 @@ use std::thread;
 
 use actix::System;
 use kukuri_contract::{
-    CallError, Factory, Outlet, Post, Posts, StoreError, StorePort, TopicId, TopicName,
+    CallError, Outlet, Post, Posts, StoreDeps, StoreError, StorePort, TopicId, TopicName,
     TopicSecret, UnixMillis, WallClock,
 };
 use kukuri_identity::core::derive::TopicKey;
 use tokio::sync::oneshot;
 
-use crate::compose::Store;
 use crate::config::Config;
 use crate::core::copies::merge;
 use crate::error::HistoryError;
+use crate::kinds;
 use crate::node::PostEvent;
-
-/// Name of the database in the data directory. Opening would make it; who only reads must not.
-const DATABASE: &str = "kukuri.db";
 
 /// The newest `limit` stored posts of a topic written at `since` or later, oldest first. Needs no
 /// network and no identity, and works while a node runs on the same data directory.
@@ -56,26 +53,20 @@ async fn read(
     since: UnixMillis,
     limit: usize,
 ) -> Result<Vec<PostEvent>, HistoryError> {
-    let most = config.store.max_posts_per_query;
-    if limit > most {
-        return Err(HistoryError::Limit { limit, most });
-    }
+    let (store, file) = kinds::stored(&config, limit)?;
     let data_dir = config.data_dir()?;
     if !data_dir.is_dir() {
         return Err(HistoryError::NoDataDir(data_dir));
     }
-    if !data_dir.join(DATABASE).exists() {
+    if !data_dir.join(file).exists() {
         return Ok(Vec::new());
     }
-    let deps = kukuri_store::Deps {
+    let deps = StoreDeps {
         data_dir,
         clock: WallClock::system(),
         events: Outlet::new([]),
     };
-    let store = Store::spawn(config.store.keeping_everything(), deps)
-        .await
-        .map_err(|error| HistoryError::Open(Box::new(error)))?
-        .port;
+    let store = store.spawn(deps).await.map_err(HistoryError::Open)?.port;
     let posts = read_all(&store, topics, since, limit).await;
     close(&store).await;
     let posts = merge(posts?, limit);

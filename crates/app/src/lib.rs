@@ -34,8 +34,13 @@
 //! # }
 //! ```
 //!
-//! The node is made of actors that talk through [`kukuri_contract`] only; [`compose`] is the one
-//! list of the implementations in use.
+//! The node is made of actors that talk through [`kukuri_contract`] only; [`kinds`] is the one list of
+//! the implementations in use, and [`compose`] starts and wires them.
+
+#![cfg_attr(
+    not(feature = "default"),
+    allow(unused, reason = "some of it serves implementations that are left out")
+)]
 
 mod arbiter;
 pub mod compose;
@@ -43,6 +48,7 @@ mod config;
 pub mod core;
 mod error;
 mod history;
+pub mod kinds;
 mod node;
 mod parts;
 pub mod supervise;
@@ -58,6 +64,7 @@ pub use kukuri_contract as contract;
 pub use kukuri_contract::{
     AuthorId, Drill, EndpointAddr, EndpointId, Source, TopicId, TopicName, TopicSecret, Verdict,
 };
+#[cfg(feature = "discovery-mainline")]
 pub use kukuri_discovery::LocalDht;
 pub use kukuri_identity::core::invite::MAX_PEERS as MAX_INVITE_PEERS;
 pub use kukuri_identity::{

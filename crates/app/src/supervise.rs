@@ -77,7 +77,7 @@ pub async fn until_stopped(parts: &Parts, stop: oneshot::Receiver<()>) -> Option
 }
 
 async fn watch(parts: &Parts, service: Service, gave_up: mpsc::Sender<GaveUp>) {
-    let node = &parts.config.node;
+    let node = &parts.config;
     let policy = RestartPolicy {
         limit: node.restart_limit,
         window: Duration::from_secs(node.restart_window_s),
@@ -131,7 +131,7 @@ async fn watch(parts: &Parts, service: Service, gave_up: mpsc::Sender<GaveUp>) {
 
 /// Returns when a service does not answer its probes.
 async fn hangs(parts: &Parts, service: Service) {
-    let node = &parts.config.node;
+    let node = &parts.config;
     let every = Duration::from_millis(node.probe_every_ms);
     let limit = Duration::from_millis(node.probe_timeout_ms);
     let mut failed = 0;

@@ -6,7 +6,7 @@
 use std::process::Command;
 
 /// Every command, as it is typed.
-const COMMANDS: [&[&str]; 26] = [
+const COMMANDS: [&[&str]; 27] = [
     &[],
     &["demo"],
     &["testnet"],
@@ -30,6 +30,7 @@ const COMMANDS: [&[&str]; 26] = [
     &["health"],
     &["config", "show"],
     &["config", "check"],
+    &["config", "kinds"],
     &["topic"],
     &["completions"],
     &["man"],

@@ -19,11 +19,11 @@ use kukuri::{
     give_author_link, revoke_author_link,
 };
 use kukuri_contract::{
-    Answer, Ask, AuthorId, AuthorLink, Broadcast, Dial, DialReason, EndpointAddr, EndpointKey,
-    Epoch, Factory, GossipEvent, GossipPort, Holding, Join, Lease, MemberKeys, Outlet, SignRequest,
-    Signature, TopicId, TopicName, UnixMillis, WallClock,
+    Answer, Ask, AuthorId, AuthorLink, Broadcast, Dial, DialReason, EndpointAddr, EndpointId,
+    EndpointKey, Epoch, Factory, GossipDeps, GossipEvent, GossipPort, Holding, Join, Lease,
+    MemberKeys, Outlet, SignRequest, Signature, TopicId, TopicName, UnixMillis, WallClock,
 };
-use kukuri_gossip::{Deps, IrohGossip};
+use kukuri_gossip::IrohGossip;
 use kukuri_identity::core::derive::TopicKey;
 use kukuri_identity::parse_link;
 use tempfile::TempDir;
@@ -47,10 +47,10 @@ fn config(dir: &Path) -> Config {
     }
     let mut config = Config::default();
     config.node.data_dir = Some(dir.to_owned());
-    config.identity.store = StoreChoice::File;
-    config.identity.key_file = Some(key);
-    config.discovery.sources.rendezvous = false;
-    config.discovery.sources.board = false;
+    config.identity.keyring.store = StoreChoice::File;
+    config.identity.keyring.key_file = Some(key);
+    config.discovery.mainline.sources.rendezvous = false;
+    config.discovery.mainline.sources.board = false;
     config
 }
 
@@ -175,12 +175,14 @@ struct Thief {
 impl Thief {
     async fn start(link: AuthorLink) -> Self {
         let (tx, heard) = mpsc::unbounded_channel();
-        let deps = Deps {
-            key: EndpointKey::new([9; 32]),
+        let secret = SigningKey::from_bytes(&[9; 32]);
+        let deps = GossipDeps {
+            endpoint: EndpointId::from_bytes(secret.verifying_key().to_bytes()),
+            key: EndpointKey::new(secret.to_bytes()),
             events: Outlet::new([Ears(tx).start().recipient()]),
             lease: Lease::endless(),
         };
-        let mut config = Config::default().gossip;
+        let mut config = Config::default().gossip.iroh;
         config.bind = (Ipv4Addr::LOCALHOST, 0).into();
         let running = IrohGossip::spawn(config, deps).await.unwrap();
         let keys = TopicKey::new(&name(), None);

@@ -1,4 +1,4 @@
-//! What discovery tells of the board: pages of records on the DHT (BEP44).
+//! What discovery tells of the board: pages of records that all members of a topic can write.
 
 /// How a write of the board ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -3,7 +3,15 @@
 //! [`Discover`] starts all sources of a topic at once and keeps looking, with capped back-off, for
 //! as long as [`SetNeighbors`] says that there is no neighbor; with neighbors it only keeps the
 //! topic's announcement fresh. Each peer found is told once per source as
-//! [`DiscoveryEvent::PeerFound`], whose record was verified.
+//! [`DiscoveryEvent::PeerFound`], whose record was verified; while there is no neighbor it may be told again.
+//!
+//! An implementation tells `PeerFound`, `LookupEnded`, `AnnounceEnded` and each drop. All other events,
+//! and the fields of [`DhtHealth`], are for those that have what they tell of: a DHT, a socket, a router, a
+//! board. `BeaconDue`, `SwarmChanged`, `PartFound` and `PartsJoined` keep a swarm whole that the network has
+//! split; without them nothing but that is missing.
+//!
+//! What makes a peer a member is the implementation's to say, but it is more than its own word: a code or a
+//! seal under a key of the topic's. Gossip has it prove that again.
 
 mod reasons;
 
@@ -27,19 +35,20 @@ service! {
     DiscoveryService, DiscoveryPort, "discovery" {
         /// Starts discovery of a topic, or gives a running one more static peers.
         discover: Discover,
-        /// Ends discovery of a topic; its announcements run out by themselves.
+        /// Ends discovery of a topic; its announcements run out by themselves. Unknown topics are fine.
         forget: Forget,
-        /// Says which neighbors a topic has now.
+        /// Says which neighbors a topic has now. Idempotent; unknown topics are fine.
         set_neighbors: SetNeighbors,
         /// Hands over a beacon that came in by gossip.
         hear_beacon: HearBeacon,
-        /// Says at which addresses this node's endpoint can be dialed.
+        /// Says at which addresses this node's endpoint can be dialed, for all topics. Idempotent; the last
+        /// one counts. Nothing is announced before it.
         set_address: SetAddress,
-        /// Announces a topic now, within its budget; answers when the DHT has acknowledged it.
+        /// Announces a topic now, within its budget; answers when others can find it.
         announce: Announce,
-        /// Looks once; answers when the look-up has ended.
+        /// Looks once in all sources; answers when the look-up has ended. Nobody there is no error.
         lookup: Lookup,
-        /// How this node and the DHT get along.
+        /// How this node and the DHT get along; of what there is not, it says so.
         health: DhtHealthQuery,
     }
 }
@@ -142,7 +151,7 @@ pub struct Announce {
 /// Answer to [`Announce`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Announced {
-    /// From the request to the DHT's acknowledgement, retries included.
+    /// From the request until others can find it, retries included.
     pub took: Duration,
 }
 
@@ -156,7 +165,7 @@ pub enum AnnounceError {
     /// The topic's budget of writes is used up.
     #[error("not announced: {}; the next scheduled announcement will be", .0.as_str())]
     Skipped(SkipReason),
-    /// The DHT acknowledged none of the tries.
+    /// None of the tries was acknowledged.
     #[error("no DHT node acknowledged the announcement: {0}")]
     NotStored(String),
 }
@@ -181,11 +190,11 @@ pub enum LookupError {
 /// are found: acting on the stream is many times faster than waiting for its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LookupStats {
-    /// Distinct addresses under the rendezvous.
+    /// Distinct entries that were there, right or wrong.
     pub entries: usize,
-    /// DHT nodes that answered with entries.
+    /// Places (DHT nodes, servers, folders) that answered with entries.
     pub answers: usize,
-    /// From the start to the end of the query.
+    /// From its start to its end.
     pub took: Duration,
 }
 
@@ -218,7 +227,7 @@ pub struct DhtHealth {
 /// How an announcement ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum AnnounceResult {
-    /// At least one DHT node acknowledged it.
+    /// Others can find it: at least one DHT node, say, has acknowledged it.
     Stored,
     /// All tries failed.
     Failed,

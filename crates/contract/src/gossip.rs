@@ -19,15 +19,15 @@ use crate::port::{Never, request, service};
 service! {
     /// The gossip service: one endpoint, the swarms of its topics, broadcast.
     GossipService, GossipPort, "gossip" {
-        /// Takes part in a topic's swarm, at first with nobody. Idempotent.
+        /// Takes part in a topic's swarm, at first with nobody. Idempotent; the keys are those of the last one.
         join: Join,
-        /// Leaves a topic's swarm; the neighbors notice at once.
+        /// Leaves a topic's swarm; the neighbors notice at once. Unknown topics are fine.
         leave: Leave,
         /// Hands over peers to dial. They are dialed as far as the swarm needs them.
         dial: Dial,
         /// Has nothing to do with these peers, and only these, from now on. Idempotent.
         set_banned: SetBanned,
-        /// Sends to all members of a topic.
+        /// Sends to all members of a topic; answers when it is on its way. It may be lost, and come twice.
         broadcast: Broadcast,
         /// Asks one neighbor something; answers with its answer.
         ask: Ask,
@@ -35,7 +35,7 @@ service! {
         answer: Answer,
         /// Where this node's endpoint is bound and can be dialed.
         local_address: LocalAddress,
-        /// The transport's own counters as OpenMetrics text, without the final `# EOF`.
+        /// The transport's own counters as OpenMetrics text, without the final `# EOF`; may be empty.
         counters: Counters,
     }
 }

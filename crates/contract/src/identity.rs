@@ -154,7 +154,8 @@ pub struct RemoveTopic {
     pub topic: TopicId,
 }
 
-/// Asks for the keys of a topic in one epoch.
+/// Asks for the keys of a topic in one epoch, any: who asks decides which epochs it takes. Epochs beside
+/// the present one are asked for all the time, as clocks differ.
 #[derive(Debug, Clone, Copy)]
 pub struct TopicKeys {
     /// Which topic.
@@ -197,7 +198,7 @@ impl fmt::Debug for KeyBytes {
 /// The keys of one topic in one epoch; `docs/PROTOCOL.md` says how they are derived.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EpochKeys {
-    /// Where members announce themselves (BEP5).
+    /// Where members announce themselves. It may be seen by anybody: nothing follows from it.
     pub infohash: InfoHash,
     /// Tags hellos, so that only members can tell them from noise (HMAC-SHA256).
     pub hello_tag: KeyBytes,
@@ -207,7 +208,7 @@ pub struct EpochKeys {
     pub hello_reply: KeyBytes,
     /// Seals beacons (XChaCha20-Poly1305).
     pub beacon: KeyBytes,
-    /// Seed of the Ed25519 key that all members write the board with (BEP44).
+    /// Seed of the Ed25519 key that all members write the board with.
     pub board_key: KeyBytes,
     /// Seals the pages of the board (XChaCha20-Poly1305).
     pub board_seal: KeyBytes,

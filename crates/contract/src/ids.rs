@@ -101,7 +101,8 @@ macro_rules! id {
 }
 
 id!(
-    /// Who a node is on the network: the Ed25519 public key of its iroh endpoint.
+    /// Who a node is on the network: an Ed25519 public key (RFC 8032), whose
+    /// secret half the gossip service proves to have.
     EndpointId,
     32
 );
@@ -111,12 +112,12 @@ id!(
     32
 );
 id!(
-    /// A topic as iroh-gossip knows it; derived from the topic's name and secret.
+    /// A topic, by its name and secret, from which it is derived. It is told to members only.
     TopicId,
     32
 );
 id!(
-    /// A place on the Mainline DHT (BEP5 infohash).
+    /// A place to meet, which only members of a topic can derive; as long as a DHT wants it.
     InfoHash,
     20
 );

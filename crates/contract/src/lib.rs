@@ -11,13 +11,40 @@
 //!   events, and is told how many.
 //! - A **service** trait ([`IdentityService`], ...) lists the requests that an implementation must
 //!   handle, so that a missing handler is a compile error.
-//! - A [`Factory`] makes an implementation; the composition root names one per service.
+//! - A [`Factory`] makes an implementation, from what every one of its service is given
+//!   ([`DiscoveryDeps`], ...); a [`Maker`] is one with its config, whichever it is.
 //!
 //! Long-term secrets stay inside the identity service: others get keys derived for one epoch.
+//!
+//! # What every implementation keeps to
+//!
+//! Beside what the docs of each request and event say:
+//!
+//! - **Replies.** A request is answered well within [`Limits::timeout`], whatever the network does. One
+//!   that is refused had no effect. One that is called idempotent may come again and again, and then
+//!   changes nothing. A caller that goes away, or that does not wait any longer, wedges nothing: the request
+//!   may take effect all the same.
+//! - **Order.** Requests of one caller that waits for each reply take effect in that order. Events of one
+//!   topic come in the order in which they happened; between topics, and between services, there is none.
+//! - **Unknown topics** are no fault: what there is nothing to do for is done, a list of it is empty, and a
+//!   request that can't be answered says `UnknownTopic`.
+//! - **Time.** A [`Duration`](std::time::Duration) is measured by a monotonic clock. [`UnixMillis`] are by the
+//!   [`WallClock`] of the service, which may be wrong and may jump.
+//! - **Bounds.** All that others can make grow has a bound: a request beyond it is refused with the limit,
+//!   other input is dropped, and each drop is told as an event.
+//! - **Stop** is answered once nothing is left to do, within a second or so: the node takes 2 s in all. What
+//!   was acknowledged is safe. After it, the actor is gone and requests are [`CallError::Unavailable`]; a
+//!   second [`Stop`] does no harm. Sockets, files and threads are let go of.
+//! - **Restart.** An actor may end at any moment, in the middle of a request too, and a fresh one is made from
+//!   the same config behind the same port. It knows nothing but what is on disk, and needs nobody to ask.
+//!   The node tells it again all that it must know, and does so every 10 s in any case. Times that count from
+//!   a request count from its repetition.
+//! - **Secrets** show in no `Debug`, no error and no log.
 
 mod ban;
 mod board;
 mod clock;
+mod composition;
 mod discovery;
 mod event;
 mod factory;
@@ -38,6 +65,11 @@ mod verdict;
 pub use ban::{Ban, Offense};
 pub use board::{BoardResult, PageDrop};
 pub use clock::WallClock;
+pub use composition::{
+    DiscoveryDeps, DiscoveryMaker, DiscoveryRunning, GossipDeps, GossipMaker, GossipRunning,
+    IdentityDeps, IdentityMaker, IdentityRunning, MetricsDeps, MetricsMaker, MetricsRunning,
+    StoreDeps, StoreMaker, StoreRunning,
+};
 pub use discovery::{
     Announce, AnnounceError, AnnounceResult, Announced, BEACON, BeaconDrop, DhtHealth,
     DhtHealthQuery, Discover, DiscoverError, DiscoveryEvent, DiscoveryPort, DiscoveryService,
@@ -45,7 +77,7 @@ pub use discovery::{
     SetAddressError, SetNeighbors, SkipReason,
 };
 pub use event::{Event, Outlet};
-pub use factory::Factory;
+pub use factory::{CONTRACT_VERSION, Factory, MakeError, Maker, OtherContract};
 pub use gossip::{
     Answer, AnswerError, Ask, AskDrop, AskError, AskId, Broadcast, BroadcastError, Counters, Dial,
     DialError, DialReason, DialResult, GossipEvent, GossipPort, GossipService, Join, JoinError,

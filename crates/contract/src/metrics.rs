@@ -16,7 +16,7 @@ use crate::verdict::Verdict;
 service! {
     /// The metrics service: turns every event of the contract into series.
     MetricsService, MetricsPort, "metrics" {
-        /// All series as Prometheus text (exposition format 0.0.4).
+        /// All series as Prometheus text (exposition format 0.0.4); empty where they go elsewhere.
         render: Render,
     }
     events {

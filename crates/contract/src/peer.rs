@@ -16,7 +16,8 @@ pub const MAX_DIRECT_ADDRESSES: usize = 4;
 pub struct EndpointAddr {
     /// Who.
     pub id: EndpointId,
-    /// UDP addresses of its iroh endpoint, best first.
+    /// Addresses that it can be dialed at directly, best first. Who reads them takes as many as it has
+    /// room for.
     pub direct: Vec<SocketAddr>,
     /// URL of a relay server that it can be reached through.
     pub relay: Option<String>,
@@ -55,19 +56,20 @@ impl FromStr for EndpointAddr {
     }
 }
 
-/// How a peer was found. One list everywhere: events, metric labels, config.
+/// How a peer was found. One list everywhere: events, metric labels, config. An implementation takes
+/// what comes closest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Source {
-    /// Remembered from an earlier run.
+    /// Remembered from an earlier run ([`Discover::cached`](crate::Discover::cached)).
     Cache,
-    /// Given by the user.
+    /// Given by the user ([`Discover::peers`](crate::Discover::peers)).
     Static,
     /// Found on the local network.
     Lan,
-    /// BEP5 rendezvous and hello.
+    /// In a place where the members of a topic announce themselves: the DHT, a folder, a list.
     Rendezvous,
-    /// BEP44 board.
+    /// On a board that the members of a topic write on, for those whom nobody can reach.
     Board,
     /// The other side found us.
     Inbound,

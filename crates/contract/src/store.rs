@@ -1,4 +1,6 @@
 //! The store service: what survives a restart. A reply means that it is on disk.
+//!
+//! One that keeps all in memory promises the same for as long as it runs.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -15,15 +17,16 @@ use crate::port::{request, service};
 service! {
     /// The store service: what survives a restart. A reply means that it is on disk.
     StoreService, StorePort, "store" {
-        /// Remembers a peer of a topic, with the newest addresses.
+        /// Remembers a peer of a topic, with the newest addresses; one that is there is replaced.
         remember: Remember,
-        /// The peers of a topic, last seen first.
+        /// The peers of a topic, last seen first; none of an unknown topic.
         known_peers: KnownPeers,
         /// Saves a post; saving it again changes nothing.
         save_post: SavePost,
         /// The posts of a topic, oldest first; without revocations, which have no text.
         posts: Posts,
-        /// The highest sequence number that a writer has used in a topic.
+        /// The highest sequence number that a writer has used in a topic, also of posts that were dropped;
+        /// `None` if none was. A number is never used twice.
         last_seq: LastSeq,
         /// Which posts of a topic are here, for gap repair.
         holdings: Holdings,

@@ -12,14 +12,14 @@ mod tasks;
 mod tests;
 
 use std::collections::HashMap;
-use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, UdpSocket};
+use std::net::{Ipv4Addr, SocketAddrV4, UdpSocket};
 use std::time::Instant;
 
 use actix::{Actor, AsyncContext, Context, SpawnHandle, StreamHandler};
 use futures_util::stream;
 use kukuri_contract::{
-    AnnounceError, Announced, DhtHealth, DiscoveryEvent, DiscoveryPort, EndpointId, Factory,
-    HelloDrop, IdentityPort, Limits, LookupStats, Outlet, WallClock,
+    AnnounceError, Announced, DhtHealth, DiscoveryDeps, DiscoveryEvent, DiscoveryPort,
+    DiscoveryRunning, Factory, HelloDrop, Limits, LookupStats,
 };
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
@@ -38,38 +38,13 @@ use tasks::{Contacts, DHT_RESTART, StartBy};
 #[derive(Debug, Clone, Copy)]
 pub struct Mainline;
 
-/// What discovery needs from the rest of the node.
-#[derive(Debug, Clone)]
-pub struct Deps {
-    /// This node's endpoint.
-    pub endpoint: EndpointId,
-    /// Derives keys and signs records.
-    pub identity: IdentityPort,
-    /// Who hears the events.
-    pub events: Outlet<DiscoveryEvent>,
-    /// The wall clock.
-    pub clock: WallClock,
-    /// DHT nodes of an earlier run ([`DiscoveryEvent::DhtContacts`]): the DHT node starts from them
-    /// without waiting for the resolver, and also where no bootstrap name resolves.
-    pub contacts: Vec<SocketAddr>,
-}
-
-/// A running discovery service.
-#[derive(Debug, Clone)]
-pub struct Running {
-    /// The way to it.
-    pub port: DiscoveryPort,
-    /// Where its hello socket is bound; with `separate_topics`, where those of the topics will be, on
-    /// ports of their own.
-    pub hello_address: SocketAddrV4,
-}
-
 impl Factory for Mainline {
     const SERVICE: &'static str = DiscoveryPort::SERVICE;
     const NAME: &'static str = "mainline";
+    const CONTRACT: u32 = 1;
     type Config = Config;
-    type Deps = Deps;
-    type Running = Running;
+    type Deps = DiscoveryDeps;
+    type Running = DiscoveryRunning;
     type Error = DiscoveryError;
 
     fn check(config: &Config) -> Result<(), DiscoveryError> {
@@ -112,7 +87,10 @@ impl Factory for Mainline {
         Ok(())
     }
 
-    async fn spawn(config: Config, deps: Deps) -> Result<Running, DiscoveryError> {
+    async fn spawn(
+        config: Config,
+        deps: DiscoveryDeps,
+    ) -> Result<DiscoveryRunning, DiscoveryError> {
         if config.separate_topics {
             Self::check(&config)?;
             return Ok(separate::start(config, deps));
@@ -134,9 +112,9 @@ fn sources(config: &Config) -> Vec<StartSource> {
 
 async fn spawn(
     config: Config,
-    deps: Deps,
+    deps: DiscoveryDeps,
     sources: Vec<StartSource>,
-) -> Result<Running, DiscoveryError> {
+) -> Result<DiscoveryRunning, DiscoveryError> {
     Mainline::check(&config)?;
     // The DHT node starts later, when names are resolved; a port that is taken shows now.
     let address = config.dht_bind;
@@ -185,9 +163,9 @@ async fn spawn(
             lookups: HashMap::new(),
         }
     });
-    Ok(Running {
+    Ok(DiscoveryRunning {
         port: DiscoveryPort::new(&actor, Limits::default()),
-        hello_address,
+        hello_address: Some(hello_address.into()),
     })
 }
 
@@ -196,7 +174,7 @@ struct DiscoveryActor {
     core: Core,
     rng: SystemEntropy,
     config: Config,
-    deps: Deps,
+    deps: DiscoveryDeps,
     socket: HelloSocket,
     sources: Vec<Box<dyn PeerSource>>,
     dht: Option<DhtNode>,
@@ -222,6 +200,7 @@ impl Actor for DiscoveryActor {
     fn started(&mut self, ctx: &mut Self::Context) {
         self.health.hello_address = Some(self.socket.address().into());
         if self.config.sources.need_dht() {
+            // Started from without waiting for the resolver, and also where no name resolves.
             self.contacts = Contacts::new(std::mem::take(&mut self.deps.contacts));
             self.start_dht(DHT_RESTART.0, StartBy::Contacts, ctx);
         }

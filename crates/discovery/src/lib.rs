@@ -18,7 +18,7 @@ mod portmap;
 mod socket;
 mod source;
 
-pub use actor::{Deps, Mainline, Running};
+pub use actor::Mainline;
 pub use config::{Config, Serve, Sources};
 pub use dht::LocalDht;
 pub use error::DiscoveryError;

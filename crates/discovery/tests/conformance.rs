@@ -3,8 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "a test panics where it fails")]
 
 use kukuri_conformance::{EventLog, MemoryIdentity, probe, shutdown};
-use kukuri_contract::{Factory, Outlet, WallClock};
-use kukuri_discovery::{Config, Deps, Mainline, Sources};
+use kukuri_contract::{DiscoveryDeps, Factory, Outlet, WallClock};
+use kukuri_discovery::{Config, Mainline, Sources};
 
 #[actix::test]
 async fn clauses_of_every_service() {
@@ -28,7 +28,7 @@ async fn all_clauses(separate_topics: bool) {
         separate_topics,
         ..Config::default()
     };
-    let deps = Deps {
+    let deps = DiscoveryDeps {
         endpoint,
         identity,
         events: Outlet::new([listener]),

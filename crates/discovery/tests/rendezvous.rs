@@ -8,10 +8,10 @@ use std::net::UdpSocket;
 
 use kukuri_conformance::{EventLog, MemoryIdentity};
 use kukuri_contract::{
-    Announce, DiscoveryEvent, Factory, Forget, HelloDrop, Lookup, LookupError, Outlet, Source,
-    Verdict, WallClock,
+    Announce, DiscoveryDeps, DiscoveryEvent, Factory, Forget, HelloDrop, Lookup, LookupError,
+    Outlet, Source, Verdict, WallClock,
 };
-use kukuri_discovery::{Config, Deps, DiscoveryError, LocalDht, Mainline};
+use kukuri_discovery::{Config, DiscoveryError, LocalDht, Mainline};
 use support::{LOOPBACK, Node, Start, address_of, config};
 
 async fn node(n: u64, dht: &LocalDht, secret: Option<u8>, tweak: impl FnOnce(&mut Config)) -> Node {
@@ -116,7 +116,7 @@ async fn unknown_topics_and_taken_ports_are_typed_errors() {
         dht_bind: LOOPBACK,
         ..Config::default()
     };
-    let deps = Deps {
+    let deps = DiscoveryDeps {
         endpoint,
         identity,
         events: Outlet::new([listener]),

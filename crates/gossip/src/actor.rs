@@ -16,8 +16,8 @@ use asks::Asks;
 use futures_util::stream;
 use kukuri_contract::{
     Broadcast, BroadcastError, Counters, Dial, DialError, DialReason, DialResult, EndpointAddr,
-    EndpointKey, Factory, GossipEvent, GossipPort, Join, JoinError, Joined, Lease, Leave, Limits,
-    LocalAddress, LocalAddresses, Never, Outlet, Probe, SetBanned, Stop, TopicId,
+    Factory, GossipDeps, GossipEvent, GossipPort, GossipRunning, Join, JoinError, Joined, Leave,
+    Limits, LocalAddress, LocalAddresses, Never, Outlet, Probe, SetBanned, Stop, TopicId,
 };
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, watch};
@@ -41,32 +41,13 @@ const QUESTIONS: usize = 16;
 #[derive(Debug, Clone, Copy)]
 pub struct IrohGossip;
 
-/// What gossip needs from the rest of the node.
-#[derive(Debug)]
-pub struct Deps {
-    /// The endpoint's secret key.
-    pub key: EndpointKey,
-    /// Who hears the events.
-    pub events: Outlet<GossipEvent>,
-    /// The endpoint is closed when it ends, whatever the actor does.
-    pub lease: Lease,
-}
-
-/// A running gossip service.
-#[derive(Debug, Clone)]
-pub struct Running {
-    /// The way to it.
-    pub port: GossipPort,
-    /// Where the endpoint is bound, and where others may dial it.
-    pub addresses: LocalAddresses,
-}
-
 impl Factory for IrohGossip {
     const SERVICE: &'static str = GossipPort::SERVICE;
     const NAME: &'static str = "iroh";
+    const CONTRACT: u32 = 1;
     type Config = Config;
-    type Deps = Deps;
-    type Running = Running;
+    type Deps = GossipDeps;
+    type Running = GossipRunning;
     type Error = GossipError;
 
     fn check(config: &Config) -> Result<(), GossipError> {
@@ -113,9 +94,11 @@ impl Factory for IrohGossip {
         Ok(())
     }
 
-    async fn spawn(config: Config, deps: Deps) -> Result<Running, GossipError> {
+    async fn spawn(config: Config, deps: GossipDeps) -> Result<GossipRunning, GossipError> {
         Self::check(&config)?;
-        let Deps { key, events, lease } = deps;
+        let GossipDeps {
+            key, events, lease, ..
+        } = deps;
         let (roster, known) = watch::channel(Roster::default());
         let (questions, mut asked) = mpsc::channel(QUESTIONS);
         let (banned, barred) = watch::channel(Banned::default());
@@ -144,7 +127,7 @@ impl Factory for IrohGossip {
                 closed: false,
             }
         });
-        Ok(Running {
+        Ok(GossipRunning {
             port: GossipPort::new(&actor, Limits::default()),
             addresses,
         })

@@ -18,7 +18,7 @@ mod rooms;
 mod swarm;
 mod swarms;
 
-pub use actor::{Deps, IrohGossip, Running};
+pub use actor::IrohGossip;
 pub use ask::ASK_ALPN;
 pub use config::Config;
 pub use error::GossipError;

@@ -5,9 +5,10 @@
 use std::net::{Ipv4Addr, UdpSocket};
 use std::time::Duration;
 
+use iroh::SecretKey;
 use kukuri_conformance::{EventLog, probe, shutdown};
-use kukuri_contract::{EndpointKey, Factory, Lease, Outlet};
-use kukuri_gossip::{Config, Deps, IrohGossip};
+use kukuri_contract::{EndpointId, EndpointKey, Factory, GossipDeps, Lease, Outlet};
+use kukuri_gossip::{Config, IrohGossip};
 
 #[actix::test]
 async fn clauses_of_every_service() {
@@ -16,7 +17,8 @@ async fn clauses_of_every_service() {
         bind: (Ipv4Addr::LOCALHOST, 0).into(),
         ..Config::default()
     };
-    let deps = Deps {
+    let deps = GossipDeps {
+        endpoint: EndpointId::from_bytes(*SecretKey::from_bytes(&[1; 32]).public().as_bytes()),
         key: EndpointKey::new([1; 32]),
         events: Outlet::new([listener]),
         lease: Lease::endless(),

@@ -13,11 +13,11 @@ use bytes::Bytes;
 use kukuri_conformance::EventLog;
 use kukuri_contract::{
     Ask, AskError, Broadcast, BroadcastError, CallError, Counters, Dial, DialError, DialReason,
-    DialResult, EndpointAddr, EndpointId, EndpointKey, Factory, GossipEvent, JoinError, Lease,
-    Leave, LocalAddress, Outlet,
+    DialResult, EndpointAddr, EndpointId, EndpointKey, Factory, GossipDeps, GossipEvent, JoinError,
+    Lease, Leave, LocalAddress, Outlet,
 };
-use kukuri_gossip::{Config, Deps, GossipError, IrohGossip, MAX_PAYLOAD_BYTES};
-use nodes::{Node, OTHER, TOPIC, join, local, meet, node, node_with};
+use kukuri_gossip::{Config, GossipError, IrohGossip, MAX_PAYLOAD_BYTES};
+use nodes::{Node, OTHER, TOPIC, join, local, meet, node, node_with, numbered};
 
 const CHILD: &str = "KUKURI_TEST_CHILD";
 
@@ -206,7 +206,8 @@ async fn bad_settings_and_taken_ports_are_typed_errors() {
         ..local()
     };
     let (_log, listener) = EventLog::new();
-    let deps = Deps {
+    let deps = GossipDeps {
+        endpoint: numbered(9),
         key: EndpointKey::new([9; 32]),
         events: Outlet::new([listener]),
         lease: Lease::endless(),

@@ -4,13 +4,12 @@ use std::path::PathBuf;
 
 use actix::{Actor, ActorContext, Context, Handler, ResponseFuture};
 use kukuri_contract::{
-    AddTopic, AddTopicError, AuthorLinks, EndpointKey, EpochKeys, Factory, IdentityInfo,
-    IdentityPort, Limits, Links, LinksError, Never, Probe, RemoveTopic, SecretStoreKind, Sign,
-    SignError, Signature, Stop, TopicId, TopicKeys, TopicKeysError, WallClock, Whoami,
+    AddTopic, AddTopicError, AuthorLinks, EpochKeys, Factory, IdentityDeps, IdentityInfo,
+    IdentityPort, IdentityRunning, Limits, Links, LinksError, Never, Probe, RemoveTopic,
+    SecretStoreKind, Sign, SignError, Signature, Stop, TopicId, TopicKeys, TopicKeysError, Whoami,
 };
 use tokio::task::spawn_blocking;
 
-use crate::book::TopicBook;
 use crate::config::Config;
 use crate::core::keys::Keys;
 use crate::core::topics::Topics;
@@ -27,51 +26,45 @@ const CREDENTIALS_DIRECTORY: &str = "CREDENTIALS_DIRECTORY";
 #[derive(Debug, Clone, Copy)]
 pub struct KeyringIdentity;
 
-/// What identity needs from the rest of the node.
-#[derive(Debug)]
-pub struct Deps {
-    /// The directory whose node this is.
-    pub data_dir: PathBuf,
-    /// Where the keys of the running node are; give the same one again after a restart.
+/// What the keys of a node are opened with. Clones share the keys once they are open: an actor that is
+/// started again needs no passphrase.
+#[derive(Debug, Clone, Default)]
+pub struct Setup {
+    /// The settings.
+    pub config: Config,
+    /// Where the keys of the running node are.
     pub memory: MemoryStore,
     /// How to ask a user for a passphrase, if there is one.
     pub prompt: Option<Prompt>,
-    /// The wall clock.
-    pub clock: WallClock,
 }
 
-impl Deps {
+impl Setup {
     /// Where a passphrase or key comes from here.
-    pub(crate) fn sources(&self, config: &Config) -> Sources {
+    pub(crate) fn sources(&self) -> Sources {
         let credentials = std::env::var_os(CREDENTIALS_DIRECTORY).map(PathBuf::from);
-        Sources::new(config, credentials, self.prompt.clone())
+        Sources::new(&self.config, credentials, self.prompt.clone())
     }
 }
 
-/// A running identity service.
-#[derive(Debug)]
-pub struct Running {
-    /// The way to it.
-    pub port: IdentityPort,
-    /// Who this node is.
-    pub info: IdentityInfo,
-    /// One sentence on where the keys are kept, and why there.
-    pub store_note: String,
-    /// The topics that the user has added.
-    pub topics: TopicBook,
-    /// The endpoint's secret key, for the gossip service alone.
-    pub endpoint_key: EndpointKey,
+impl From<Config> for Setup {
+    fn from(config: Config) -> Self {
+        Self {
+            config,
+            ..Self::default()
+        }
+    }
 }
 
 impl Factory for KeyringIdentity {
     const SERVICE: &'static str = IdentityPort::SERVICE;
     const NAME: &'static str = "keyring";
-    type Config = Config;
-    type Deps = Deps;
-    type Running = Running;
+    const CONTRACT: u32 = 1;
+    type Config = Setup;
+    type Deps = IdentityDeps;
+    type Running = IdentityRunning;
     type Error = IdentityError;
 
-    fn check(config: &Config) -> Result<(), IdentityError> {
+    fn check(Setup { config, .. }: &Setup) -> Result<(), IdentityError> {
         let wrong = |field, problem: &str| {
             let problem = problem.to_owned();
             Err(IdentityError::Config { field, problem })
@@ -90,41 +83,34 @@ impl Factory for KeyringIdentity {
         }
     }
 
-    async fn spawn(config: Config, deps: Deps) -> Result<Running, IdentityError> {
-        Self::check(&config)?;
-        let now = deps.clock.now();
-        let sources = deps.sources(&config);
-        let Deps {
-            data_dir, memory, ..
-        } = deps;
-        let max_topics = config.max_topics;
+    async fn spawn(setup: Setup, deps: IdentityDeps) -> Result<IdentityRunning, IdentityError> {
+        Self::check(&setup)?;
+        let IdentityDeps { data_dir, clock } = deps;
+        let (now, max_topics) = (clock.now(), setup.config.max_topics);
         // Files, keyrings and users block.
         let dir = data_dir.clone();
         let opened = spawn_blocking(move || {
-            let opened = open(&config, &dir, &memory, sources, now)?;
+            let sources = setup.sources();
+            let opened = open(&setup.config, &dir, &setup.memory, sources, now)?;
             Ok::<_, IdentityError>((opened, read_links(&dir)?))
         });
         let (opened, links) = opened.await.expect("opening a store does not panic")?;
         let Opened { keys, place } = opened;
         say(&place);
         let info = info(&keys, &place, links);
-        let topics = match place.kind {
-            SecretStoreKind::Memory => TopicBook::in_memory(&keys),
-            _ => TopicBook::in_dir(&data_dir, &keys),
-        };
-        let endpoint_key = keys.endpoint_key();
+        let (endpoint_key, book_key) = (keys.endpoint_key(), keys.book_key());
         let actor = IdentityActor {
             topics: Topics::new(max_topics),
             keys,
             info: info.clone(),
             data_dir,
         };
-        Ok(Running {
+        Ok(IdentityRunning {
             port: IdentityPort::new(&actor.start(), Limits::default()),
             info,
             store_note: place.note,
-            topics,
             endpoint_key,
+            book_key,
         })
     }
 }

@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
-use kukuri_contract::{KeyBytes, TopicName, TopicSecret, UnixMillis};
+use kukuri_contract::{
+    IdentityRunning, KeyBytes, SecretStoreKind, TopicName, TopicSecret, UnixMillis,
+};
 
 use crate::core::book::{Book, BookError, ChangeError, SavedTopic};
 use crate::core::keys::Keys;
@@ -65,6 +67,16 @@ impl std::fmt::Debug for TopicBook {
 }
 
 impl TopicBook {
+    /// The book of a running node: beside its keys, wherever they are.
+    pub fn of(running: &IdentityRunning, dir: &Path) -> Self {
+        let place = match running.info.store {
+            SecretStoreKind::Memory => Place::Memory(Mutex::default()),
+            _ => Place::Dir(dir.to_owned()),
+        };
+        let key = running.book_key.clone();
+        Self(Arc::new(Inner { key, place }))
+    }
+
     /// The book of a data directory, as these keys open it.
     pub(crate) fn in_dir(dir: &Path, keys: &Keys) -> Self {
         Self(Arc::new(Inner {
@@ -76,14 +88,6 @@ impl TopicBook {
     /// Whether a topic was ever added in a data directory, as far as can be seen without its keys.
     pub fn is_in(dir: &Path) -> bool {
         dir.join(FILE).exists()
-    }
-
-    /// A book that is gone with the process, like its keys.
-    pub(crate) fn in_memory(keys: &Keys) -> Self {
-        Self(Arc::new(Inner {
-            key: keys.book_key(),
-            place: Place::Memory(Mutex::default()),
-        }))
     }
 
     /// The topics at this moment, in the order of their names.
@@ -262,6 +266,13 @@ mod tests {
         Keys::new(&[byte; 32], &[2; 32], NOW)
     }
 
+    fn in_memory(keys: &Keys) -> TopicBook {
+        TopicBook(Arc::new(Inner {
+            key: keys.book_key(),
+            place: Place::Memory(Mutex::default()),
+        }))
+    }
+
     fn secret(byte: u8) -> Option<TopicSecret> {
         Some(TopicSecret::from_bytes([byte; 32]))
     }
@@ -297,10 +308,7 @@ mod tests {
     fn a_former_secret_is_gone_from_the_file_when_its_overlap_has_ended() {
         let dir = tempfile::tempdir().unwrap();
         let name = tea().name;
-        for book in [
-            TopicBook::in_dir(dir.path(), &keys(1)),
-            TopicBook::in_memory(&keys(1)),
-        ] {
+        for book in [TopicBook::in_dir(dir.path(), &keys(1)), in_memory(&keys(1))] {
             book.add(tea(), NOW).unwrap();
             book.rotate(&name, secret(2), LATER, NOW).unwrap();
             let former = |at| book.get(&name, at).unwrap().unwrap().former;

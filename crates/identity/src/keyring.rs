@@ -6,13 +6,14 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-#[cfg(target_os = "macos")]
+#[cfg(all(feature = "os", target_os = "macos"))]
 use apple_native_keyring_store::keychain::Store as OsStore;
 use keyring_core::{Entry, Error};
 use kukuri_contract::SecretStoreKind;
-#[cfg(windows)]
+#[cfg(all(feature = "os", windows))]
 use windows_native_keyring_store::Store as OsStore;
 #[cfg(all(
+    feature = "os",
     unix,
     not(any(target_os = "macos", target_os = "ios", target_os = "android"))
 ))]
@@ -152,15 +153,15 @@ impl KeyStore for KeyringStore {
     }
 }
 
-#[cfg(not(any(target_os = "ios", target_os = "android")))]
+#[cfg(all(feature = "os", not(any(target_os = "ios", target_os = "android"))))]
 fn entry(user: &str) -> keyring_core::Result<Entry> {
     use keyring_core::api::CredentialStoreApi;
     OsStore::new()?.build(SERVICE, user, None)
 }
 
-#[cfg(any(target_os = "ios", target_os = "android"))]
+#[cfg(any(not(feature = "os"), target_os = "ios", target_os = "android"))]
 fn entry(_: &str) -> keyring_core::Result<Entry> {
-    let why = format!("{SERVICE} has no store for this platform");
+    let why = format!("{SERVICE} has no store for this platform in this build");
     Err(Error::NotSupportedByStore(why))
 }
 

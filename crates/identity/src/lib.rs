@@ -22,7 +22,7 @@ mod random;
 mod store;
 mod unlock;
 
-pub use actor::{Deps, KeyringIdentity, Running};
+pub use actor::{KeyringIdentity, Setup};
 pub use book::{TopicBook, TopicBookError};
 pub use config::{Config, StoreChoice};
 pub use core::book::{Former, SavedTopic};

@@ -3,12 +3,12 @@
 
 use std::path::{Path, PathBuf};
 
-use kukuri_contract::IdentityInfo;
+use kukuri_contract::{IdentityDeps, IdentityInfo};
 use zeroize::Zeroizing;
 
-use crate::actor::{Deps, info};
+use crate::actor::{Setup, info};
 use crate::book::TopicBook;
-use crate::config::{Config, StoreChoice};
+use crate::config::StoreChoice;
 use crate::core::keys::Keys;
 use crate::core::links::Links;
 use crate::core::sealed::{self, Cost};
@@ -52,9 +52,9 @@ pub struct Rotated {
 ///
 /// # Errors
 /// There are no keys yet, they can't be opened, or the new ones can't be kept: then those before stay.
-pub fn rotate(config: &Config, deps: &Deps, author: bool) -> Result<Rotated, IdentityError> {
+pub fn rotate(setup: &Setup, deps: &IdentityDeps, author: bool) -> Result<Rotated, IdentityError> {
     let now = deps.clock.now();
-    with_keys(config, deps, |store, old, place| {
+    with_keys(setup, deps, |store, old, place| {
         let new = old.rotated(&generate_keys(now)?, author);
         // The topics first: until the keys are replaced, these count for nothing.
         let _held = TopicBook::in_dir(&deps.data_dir, &old).prepare_for(&new)?;
@@ -80,12 +80,12 @@ pub fn rotate(config: &Config, deps: &Deps, author: bool) -> Result<Rotated, Ide
 /// # Errors
 /// There are no keys yet, they can't be opened, or no passphrase is given.
 pub fn export(
-    config: &Config,
-    deps: &Deps,
+    setup: &Setup,
+    deps: &IdentityDeps,
     lock: &BackupLock,
     out: &Path,
 ) -> Result<Vec<u8>, IdentityError> {
-    with_keys(config, deps, |_, keys, _| {
+    with_keys(setup, deps, |_, keys, _| {
         let given = lock.ask(&Question::New(out.to_owned()))?;
         let (salt, nonce) = (generate_salt()?, generate_nonce()?);
         let stored = keys.to_stored();
@@ -101,12 +101,12 @@ pub fn export(
 /// # Errors
 /// There are keys already, or the backup does not open; nothing is changed then.
 pub fn import(
-    config: &Config,
-    deps: &Deps,
+    setup: &Setup,
+    deps: &IdentityDeps,
     lock: &BackupLock,
     backup: &Path,
 ) -> Result<(IdentityInfo, String), IdentityError> {
-    let stores = stores(config, &deps.data_dir, deps.sources(config))?;
+    let stores = stores(&setup.config, &deps.data_dir, setup.sources())?;
     if stores.os.holds_keys() || stores.file.holds_keys() {
         return Err(IdentityError::Exists(deps.data_dir.clone()));
     }
@@ -127,7 +127,7 @@ pub fn import(
         source => unusable(source),
     })?;
     let keys = read(&stored, backup.display().to_string())?;
-    let place = match config.store {
+    let place = match setup.config.store {
         StoreChoice::Memory => return Err(IdentityError::KeptInMemory),
         StoreChoice::Os => stores.os.save(&stored)?,
         StoreChoice::File => stores.file.save(&stored)?,
@@ -145,14 +145,14 @@ pub fn import(
 
 /// Does something with the keys that a data directory has, in the store that has them.
 fn with_keys<T>(
-    config: &Config,
-    deps: &Deps,
+    setup: &Setup,
+    deps: &IdentityDeps,
     work: impl FnOnce(&dyn KeyStore, Keys, Place) -> Result<T, IdentityError>,
 ) -> Result<T, IdentityError> {
-    if config.store == StoreChoice::Memory {
+    if setup.config.store == StoreChoice::Memory {
         return Err(IdentityError::KeptInMemory);
     }
-    let stores = stores(config, &deps.data_dir, deps.sources(config))?;
+    let stores = stores(&setup.config, &deps.data_dir, setup.sources())?;
     let store: &dyn KeyStore = match stores.os.holds_keys() {
         true => &stores.os,
         false => &stores.file,
@@ -173,40 +173,34 @@ mod tests {
     use kukuri_contract::{UnixMillis, WallClock};
 
     use super::*;
+    use crate::config::Config;
     use crate::core::book::SavedTopic;
-    use crate::store::MemoryStore;
 
     const NOW: UnixMillis = UnixMillis(1_780_000_000_000);
 
-    fn deps(dir: &Path) -> Deps {
-        Deps {
+    fn deps(dir: &Path) -> IdentityDeps {
+        IdentityDeps {
             data_dir: dir.to_owned(),
-            memory: MemoryStore::default(),
-            prompt: None,
             clock: WallClock::new(|| NOW),
         }
     }
 
     /// Keys in a file that a key file opens: cheap.
-    fn config(dir: &Path) -> Config {
+    fn setup(dir: &Path) -> Setup {
         let key = dir.join("key");
         file::replace(&key, &[5; 32]).unwrap();
-        Config {
+        Setup::from(Config {
             store: StoreChoice::File,
             key_file: Some(key),
             ..Config::default()
-        }
+        })
     }
 
-    fn whoami(config: &Config, deps: &Deps) -> IdentityInfo {
-        let opened = crate::store::open(
-            config,
-            &deps.data_dir,
-            &MemoryStore::default(),
-            deps.sources(config),
-            NOW,
-        )
-        .unwrap();
+    /// After another start, which remembers nothing.
+    fn whoami(setup: &Setup, deps: &IdentityDeps) -> IdentityInfo {
+        let setup = Setup::from(setup.config.clone());
+        let (config, memory, sources) = (&setup.config, &setup.memory, setup.sources());
+        let opened = crate::store::open(config, &deps.data_dir, memory, sources, NOW).unwrap();
         info(&opened.keys, &opened.place, Links::default())
     }
 
@@ -222,13 +216,13 @@ mod tests {
     #[test]
     fn a_rotation_changes_what_it_should_and_the_topics_stay() {
         let dir = tempfile::tempdir().unwrap();
-        let (config, deps) = (config(dir.path()), deps(dir.path()));
-        let nothing = rotate(&config, &deps, false).unwrap_err();
+        let (setup, deps) = (setup(dir.path()), deps(dir.path()));
+        let nothing = rotate(&setup, &deps, false).unwrap_err();
         assert!(matches!(nothing, IdentityError::NoKeys(_)), "{nothing}");
-        let first = whoami(&config, &deps);
-        let keys = |config| {
+        let first = whoami(&setup, &deps);
+        let keys = |setup| {
             let load = |_: &dyn KeyStore, keys, _| Ok(keys);
-            with_keys(config, &deps, load).unwrap()
+            with_keys(setup, &deps, load).unwrap()
         };
         let tea = SavedTopic {
             name: "tea".parse().unwrap(),
@@ -237,39 +231,39 @@ mod tests {
             earlier: Vec::new(),
             peers: Vec::new(),
         };
-        let book = TopicBook::in_dir(dir.path(), &keys(&config));
+        let book = TopicBook::in_dir(dir.path(), &keys(&setup));
         book.add(tea.clone(), NOW).unwrap();
-        let Rotated { before, after, .. } = rotate(&config, &deps, false).unwrap();
+        let Rotated { before, after, .. } = rotate(&setup, &deps, false).unwrap();
         assert_eq!(before, first);
         assert_ne!(after.endpoint, first.endpoint);
         assert_eq!(after.author, first.author);
-        assert_eq!(whoami(&config, &deps), after, "after the next start too");
-        let Rotated { after, .. } = rotate(&config, &deps, true).unwrap();
+        assert_eq!(whoami(&setup, &deps), after, "after the next start too");
+        let Rotated { after, .. } = rotate(&setup, &deps, true).unwrap();
         assert_ne!(after.author, first.author);
-        let book = TopicBook::in_dir(dir.path(), &keys(&config));
+        let book = TopicBook::in_dir(dir.path(), &keys(&setup));
         assert_eq!(book.topics(NOW).unwrap(), [tea]);
     }
 
     #[test]
     fn a_backup_brings_the_same_node_back_elsewhere() {
         let (here, there) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-        let (config_here, deps_here) = (config(here.path()), deps(here.path()));
-        let first = whoami(&config_here, &deps_here);
+        let (setup_here, deps_here) = (setup(here.path()), deps(here.path()));
+        let first = whoami(&setup_here, &deps_here);
         let backup = here.path().join("backup");
-        let exported = export(&config_here, &deps_here, &lock(here.path(), "tea"), &backup);
+        let exported = export(&setup_here, &deps_here, &lock(here.path(), "tea"), &backup);
         file::replace(&backup, &exported.unwrap()).unwrap();
 
-        let (config_there, deps_there) = (config(there.path()), deps(there.path()));
+        let (setup_there, deps_there) = (setup(there.path()), deps(there.path()));
         let take = |passphrase| {
             let lock = lock(there.path(), passphrase);
-            import(&config_there, &deps_there, &lock, &backup)
+            import(&setup_there, &deps_there, &lock, &backup)
         };
         let wrong = take("coffee").unwrap_err();
         let is_wrong = matches!(wrong, IdentityError::Store(KeyStoreError::Wrong { .. }));
         assert!(is_wrong, "{wrong}");
         let (info, _) = take("tea").unwrap();
         assert_eq!(info, first);
-        assert_eq!(whoami(&config_there, &deps_there), first);
+        assert_eq!(whoami(&setup_there, &deps_there), first);
         let again = take("tea").unwrap_err();
         assert!(matches!(again, IdentityError::Exists(_)), "{again}");
     }
@@ -277,16 +271,16 @@ mod tests {
     #[test]
     fn a_backup_without_a_passphrase_is_refused() {
         let dir = tempfile::tempdir().unwrap();
-        let (config, deps) = (config(dir.path()), deps(dir.path()));
-        whoami(&config, &deps);
+        let (setup, deps) = (setup(dir.path()), deps(dir.path()));
+        whoami(&setup, &deps);
         let out = dir.path().join("backup");
-        let error = export(&config, &deps, &BackupLock::default(), &out).unwrap_err();
+        let error = export(&setup, &deps, &BackupLock::default(), &out).unwrap_err();
         assert!(
             matches!(error, IdentityError::NoBackupPassphrase),
             "{error}"
         );
         let lock = lock(dir.path(), "tea");
-        let missing = import(&config, &deps, &lock, &out).unwrap_err();
+        let missing = import(&setup, &deps, &lock, &out).unwrap_err();
         assert!(matches!(missing, IdentityError::Exists(_)), "{missing}");
     }
 }

@@ -6,12 +6,13 @@ use std::path::Path;
 
 use kukuri_conformance::{probe, shutdown};
 use kukuri_contract::{
-    AddTopic, AddTopicError, AuthorId, CallError, Epoch, Factory, RemoveTopic, Sign, SignRequest,
-    TopicKeys, TopicKeysError, TopicSecret, UnixMillis, WallClock, Whoami,
+    AddTopic, AddTopicError, AuthorId, CallError, Epoch, Factory, IdentityDeps, IdentityRunning,
+    RemoveTopic, Sign, SignRequest, TopicKeys, TopicKeysError, TopicSecret, UnixMillis, WallClock,
+    Whoami,
 };
-use kukuri_identity::{Config, Deps, KeyringIdentity, MemoryStore, Running, StoreChoice};
+use kukuri_identity::{Config, KeyringIdentity, StoreChoice};
 
-async fn spawn(dir: &Path, max_topics: usize) -> Running {
+async fn spawn(dir: &Path, max_topics: usize) -> IdentityRunning {
     let key = dir.join("key");
     std::fs::write(&key, [7; 32]).unwrap();
     #[cfg(unix)]
@@ -25,13 +26,11 @@ async fn spawn(dir: &Path, max_topics: usize) -> Running {
         max_topics,
         ..Config::default()
     };
-    let deps = Deps {
+    let deps = IdentityDeps {
         data_dir: dir.to_owned(),
-        memory: MemoryStore::default(),
-        prompt: None,
         clock: WallClock::system(),
     };
-    KeyringIdentity::spawn(config, deps).await.unwrap()
+    KeyringIdentity::spawn(config.into(), deps).await.unwrap()
 }
 
 #[actix::test]
@@ -111,7 +110,9 @@ fn bad_settings_are_typed_errors() {
             "identity.key_file",
         ),
     ] {
-        let error = KeyringIdentity::check(&config).unwrap_err().to_string();
+        let error = KeyringIdentity::check(&config.into())
+            .unwrap_err()
+            .to_string();
         assert!(error.contains(field), "{error}");
     }
 }

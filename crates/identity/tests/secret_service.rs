@@ -11,10 +11,8 @@ use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use kukuri_contract::{Factory, SecretStoreKind, WallClock};
-use kukuri_identity::{
-    Config, Deps, IdentityError, KeyStoreError, KeyringIdentity, MemoryStore, Running, StoreChoice,
-};
+use kukuri_contract::{Factory, IdentityDeps, IdentityRunning, SecretStoreKind, WallClock};
+use kukuri_identity::{Config, IdentityError, KeyStoreError, KeyringIdentity, StoreChoice};
 
 const HOME: &str = "KUKURI_TEST_SECRET_SERVICE";
 const PLAY: &str = "KUKURI_TEST_PLAY";
@@ -47,17 +45,15 @@ fn config(store: StoreChoice, key_file: Option<PathBuf>) -> Config {
     }
 }
 
-async fn spawn_with(dir: &Path, config: Config) -> Result<Running, IdentityError> {
-    let deps = Deps {
+async fn spawn_with(dir: &Path, config: Config) -> Result<IdentityRunning, IdentityError> {
+    let deps = IdentityDeps {
         data_dir: dir.to_owned(),
-        memory: MemoryStore::default(),
-        prompt: None,
         clock: WallClock::system(),
     };
-    KeyringIdentity::spawn(config, deps).await
+    KeyringIdentity::spawn(config.into(), deps).await
 }
 
-async fn spawn(dir: &Path, store: StoreChoice) -> Result<Running, IdentityError> {
+async fn spawn(dir: &Path, store: StoreChoice) -> Result<IdentityRunning, IdentityError> {
     spawn_with(dir, config(store, None)).await
 }
 

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use actix::{Actor, ActorContext, AsyncContext, Context, Handler, Recipient};
+use actix::{Actor, ActorContext, AsyncContext, Context, Handler};
 use kukuri_contract::{
-    DiscoveryEvent, Factory, GossipEvent, Limits, MetricsPort, Never, NodeEvent, Probe, Render,
-    Stop, StoreEvent,
+    DiscoveryEvent, Factory, GossipEvent, Limits, MetricsDeps, MetricsPort, MetricsRunning, Never,
+    NodeEvent, Probe, Render, Stop, StoreEvent,
 };
 
 use crate::config::Config;
@@ -17,31 +17,13 @@ use crate::prometheus::Registry;
 #[derive(Debug, Clone, Copy)]
 pub struct PrometheusMetrics;
 
-/// What metrics needs from the rest of the node: nothing.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Deps {}
-
-/// A running metrics service.
-#[derive(Debug, Clone)]
-pub struct Running {
-    /// The way to it.
-    pub port: MetricsPort,
-    /// Hears discovery.
-    pub discovery: Recipient<DiscoveryEvent>,
-    /// Hears gossip.
-    pub gossip: Recipient<GossipEvent>,
-    /// Hears the store.
-    pub store: Recipient<StoreEvent>,
-    /// Hears the node.
-    pub node: Recipient<NodeEvent>,
-}
-
 impl Factory for PrometheusMetrics {
     const SERVICE: &'static str = MetricsPort::SERVICE;
     const NAME: &'static str = "prometheus";
+    const CONTRACT: u32 = 1;
     type Config = Config;
-    type Deps = Deps;
-    type Running = Running;
+    type Deps = MetricsDeps;
+    type Running = MetricsRunning;
     type Error = MetricsError;
 
     fn check(config: &Config) -> Result<(), MetricsError> {
@@ -58,7 +40,10 @@ impl Factory for PrometheusMetrics {
         }
     }
 
-    async fn spawn(config: Config, Deps {}: Deps) -> Result<Running, MetricsError> {
+    async fn spawn(
+        config: Config,
+        MetricsDeps {}: MetricsDeps,
+    ) -> Result<MetricsRunning, MetricsError> {
         Self::check(&config)?;
         let actor = MetricsActor::create(|ctx| {
             ctx.set_mailbox_capacity(config.mailbox);
@@ -68,7 +53,7 @@ impl Factory for PrometheusMetrics {
                 upkeep: Duration::from_secs(config.upkeep_s),
             }
         });
-        Ok(Running {
+        Ok(MetricsRunning {
             port: MetricsPort::new(&actor, Limits::default()),
             discovery: actor.clone().recipient(),
             gossip: actor.clone().recipient(),

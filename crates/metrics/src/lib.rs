@@ -12,6 +12,6 @@ mod error;
 mod process;
 mod prometheus;
 
-pub use actor::{Deps, PrometheusMetrics, Running};
+pub use actor::PrometheusMetrics;
 pub use config::Config;
 pub use error::MetricsError;

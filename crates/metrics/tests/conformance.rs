@@ -6,14 +6,14 @@ use std::time::Duration;
 
 use kukuri_conformance::{probe, shutdown};
 use kukuri_contract::{
-    DiscoveryEvent, Factory, HelloDrop, NodeEvent, Outlet, Render, SecretStoreKind, Source,
-    StoreError, StoreEvent,
+    DiscoveryEvent, Factory, HelloDrop, MetricsDeps, MetricsRunning, NodeEvent, Outlet, Render,
+    SecretStoreKind, Source, StoreError, StoreEvent,
 };
 use kukuri_metrics::core::series::{ALL, PROCESS};
-use kukuri_metrics::{Config, Deps, PrometheusMetrics, Running};
+use kukuri_metrics::{Config, PrometheusMetrics};
 
-async fn spawn() -> Running {
-    PrometheusMetrics::spawn(Config::default(), Deps {})
+async fn spawn() -> MetricsRunning {
+    PrometheusMetrics::spawn(Config::default(), MetricsDeps {})
         .await
         .unwrap()
 }

@@ -1,7 +1,7 @@
 //! The actor: hands requests to the thread that has the database.
 
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use actix::{
@@ -11,7 +11,8 @@ use actix::{
 use kukuri_contract::{
     Ban, Bans, Beyond, Contacts, Factory, Holding, Holdings, KnownPeer, KnownPeers, LastSeq,
     Limits, Never, Outlet, Post, Posts, PostsBeyond, Probe, Remember, RememberContacts, Revocation,
-    RevocationsDue, SaveBan, SavePost, Saved, Stop, StoreError, StoreEvent, StorePort, WallClock,
+    RevocationsDue, SaveBan, SavePost, Saved, Stop, StoreDeps, StoreError, StoreEvent, StorePort,
+    StoreRunning, WallClock,
 };
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::spawn_blocking;
@@ -31,30 +32,13 @@ const TICK: Duration = Duration::from_secs(10 * 60);
 #[derive(Debug, Clone, Copy)]
 pub struct SqliteStore;
 
-/// What the store needs from the rest of the node.
-#[derive(Debug)]
-pub struct Deps {
-    /// The directory of the database; it exists.
-    pub data_dir: PathBuf,
-    /// The time, by which the retention counts.
-    pub clock: WallClock,
-    /// Who hears the events.
-    pub events: Outlet<StoreEvent>,
-}
-
-/// A running store.
-#[derive(Debug, Clone)]
-pub struct Running {
-    /// The way to it.
-    pub port: StorePort,
-}
-
 impl Factory for SqliteStore {
     const SERVICE: &'static str = StorePort::SERVICE;
     const NAME: &'static str = "sqlite";
+    const CONTRACT: u32 = 1;
     type Config = Config;
-    type Deps = Deps;
-    type Running = Running;
+    type Deps = StoreDeps;
+    type Running = StoreRunning;
     type Error = OpenError;
 
     fn check(config: &Config) -> Result<(), OpenError> {
@@ -83,9 +67,9 @@ impl Factory for SqliteStore {
         }
     }
 
-    async fn spawn(config: Config, deps: Deps) -> Result<Running, OpenError> {
+    async fn spawn(config: Config, deps: StoreDeps) -> Result<StoreRunning, OpenError> {
         Self::check(&config)?;
-        let Deps {
+        let StoreDeps {
             data_dir,
             clock,
             events,
@@ -94,7 +78,7 @@ impl Factory for SqliteStore {
         let jobs = spawn_blocking(move || start(&file, config, clock, events)).await;
         let jobs = jobs.expect("opening a database does not panic")?;
         let actor = StoreActor { jobs }.start();
-        Ok(Running {
+        Ok(StoreRunning {
             port: StorePort::new(&actor, Limits::default()),
         })
     }

@@ -40,6 +40,6 @@ mod pruning;
 mod sqlite;
 mod writer;
 
-pub use actor::{Deps, Running, SqliteStore};
+pub use actor::SqliteStore;
 pub use config::Config;
 pub use error::OpenError;

@@ -8,9 +8,10 @@ use bytes::Bytes;
 use kukuri_conformance::{EventLog, probe, shutdown};
 use kukuri_contract::{
     AuthorId, EndpointAddr, EndpointId, Factory, KnownPeers, LastSeq, Outlet, Post, Posts,
-    Remember, SavePost, Source, StoreError, StoreEvent, StorePort, TopicId, UnixMillis, WallClock,
+    Remember, SavePost, Source, StoreDeps, StoreError, StoreEvent, StorePort, TopicId, UnixMillis,
+    WallClock,
 };
-use kukuri_store::{Config, Deps, OpenError, SqliteStore};
+use kukuri_store::{Config, OpenError, SqliteStore};
 
 const TOPIC: TopicId = TopicId::from_bytes([0x70; 32]);
 const OTHER: TopicId = TopicId::from_bytes([0x71; 32]);
@@ -21,7 +22,7 @@ async fn try_open(
     config: Config,
 ) -> Result<(StorePort, EventLog<StoreEvent>), OpenError> {
     let (log, listener) = EventLog::new();
-    let deps = Deps {
+    let deps = StoreDeps {
         data_dir: dir.to_owned(),
         clock: WallClock::new(|| UnixMillis(1000)),
         events: Outlet::new([listener]),

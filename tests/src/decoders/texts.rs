@@ -69,9 +69,9 @@ pub fn invite(bytes: &[u8]) {
 
 /// The config file.
 pub fn config(bytes: &[u8]) {
-    if let Ok(read) = toml::from_str::<kukuri::Config>(&String::from_utf8_lossy(bytes)) {
+    if let Ok(read) = kukuri::Config::from_toml(&String::from_utf8_lossy(bytes)) {
         let again = toml::to_string(&read).expect("a config can be written");
-        same(&read, toml::from_str(&again));
+        same(&read, kukuri::Config::from_toml(&again));
     }
 }
 

@@ -1,8 +1,8 @@
 //! Who asks whom: the graph of requests between actors, derived from the sources.
 //!
-//! An actor crate asks the services whose ports it holds, that is, whose port type it names
-//! outside of a `use` and for more than its name (`Port::SERVICE`). Its own port it makes and
-//! hands out. Inside the app, the actor of the node and the HTTP server ask through the fields of
+//! A service asks those whose ports it is given (`DiscoveryDeps` in the contract), and an actor crate
+//! those whose ports it holds, that is, whose port type it names outside of a `use` and for more than
+//! its name (`Port::SERVICE`). Its own port it makes and hands out. Inside the app, the actor of the node and the HTTP server ask through the fields of
 //! `Ports`, the struct of the composition root.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,6 +15,7 @@ use crate::words::shipped;
 pub type Graph = BTreeMap<String, BTreeSet<String>>;
 
 const COMPOSE: &str = "crates/app/src/compose.rs";
+const COMPOSITION: &str = "crates/contract/src/composition.rs";
 const NODE: &str = "crates/app/src/node/";
 const HTTP: &str = "crates/app/src/node/http.rs";
 
@@ -25,6 +26,14 @@ pub fn derive(tree: &[Source]) -> (Graph, Vec<String>) {
     let fields = port_fields(tree);
     if fields.len() != SERVICES.len() {
         problems.push(format!("{COMPOSE}: `Ports` has not one port per service"));
+    }
+    let composition = tree.iter().find(|source| source.path == COMPOSITION);
+    let given = composition.map_or("", |source| &source.shipped);
+    for service in SERVICES {
+        let asked: BTreeSet<_> = held(deps_of(given, service), service).collect();
+        if !asked.is_empty() {
+            graph.insert(service.to_owned(), asked);
+        }
     }
     for source in shipped(tree) {
         let Some(asker) = asker(&source.path) else {
@@ -62,8 +71,19 @@ fn asker(path: &str) -> Option<String> {
 
 /// `discovery` -> `DiscoveryPort`.
 fn port_type(service: &str) -> String {
+    type_of(service, "Port")
+}
+
+fn type_of(service: &str, what: &str) -> String {
     let (first, rest) = service.split_at(1);
-    format!("{}{rest}Port", first.to_uppercase())
+    format!("{}{rest}{what}", first.to_uppercase())
+}
+
+/// What a service is given, as the contract has it.
+fn deps_of<'a>(composition: &'a str, service: &str) -> &'a str {
+    let head = format!("pub struct {} {{", type_of(service, "Deps"));
+    let body = composition.split(&head).nth(1).unwrap_or("");
+    body.split('}').next().unwrap_or("")
 }
 
 /// Services whose port a file holds.

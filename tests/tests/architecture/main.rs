@@ -6,12 +6,14 @@
 
 #![allow(clippy::unwrap_used, reason = "a test panics where it fails")]
 
+mod contract;
 mod dependencies;
 mod docs;
 mod files;
 mod graph;
 mod planted;
 mod scan;
+mod swapping;
 mod words;
 
 use scan::tree;
@@ -131,5 +133,38 @@ fn each_documented_invariant_names_its_test() {
     holds(
         "an invariant that no test holds is a wish",
         &docs::invariants(&docs::text(), &tree()),
+    );
+}
+
+#[test]
+fn the_contract_is_as_listed() {
+    let listing = contract::listing(&tree());
+    if std::env::var_os(contract::WRITE).is_some() {
+        std::fs::write(scan::root().join(contract::FILE), &listing).unwrap();
+    }
+    let listed = contract::listed();
+    let lines = |text: &str| text.lines().map(str::to_owned).collect::<Vec<_>>();
+    let (is, was) = (lines(&listing), lines(&listed));
+    let new = is.iter().filter(|line| !was.contains(line));
+    let gone = was.iter().filter(|line| !is.contains(line));
+    let changes = new.map(|line| format!("+ {line}"));
+    let changes: Vec<_> = changes
+        .chain(gone.map(|line| format!("- {line}")))
+        .collect();
+    assert!(
+        listing == listed,
+        "the contract has changed. If that is meant, write {} anew, with {}=1, and think of \
+         CONTRACT_VERSION:\n  {}\n",
+        contract::FILE,
+        contract::WRITE,
+        changes.join("\n  ")
+    );
+}
+
+#[test]
+fn the_code_in_the_docs_is_the_examples() {
+    holds(
+        "what docs/SWAPPING.md shows is built and tested",
+        &swapping::stale(),
     );
 }

@@ -196,6 +196,12 @@ fn a_circle_of_requests_is_found() {
     assert_eq!(problems, [around]);
     let circle = graph::cycle(&graph).unwrap();
     assert_eq!(circle, ["gossip", "identity", "gossip"]);
+    let given = source(
+        "crates/contract/src/composition.rs",
+        "pub struct StoreDeps {\n    a: DiscoveryPort,\n}\npub struct B {\n    c: GossipPort,\n}",
+    );
+    let graph = graph::derive(&[given]).0;
+    assert_eq!(graph::text(&graph), "store -> discovery\n");
     let own = source("crates/store/src/actor.rs", "me: StorePort");
     assert!(graph::cycle(&graph::derive(&[own]).0).is_some());
     let (tree, none) = graph::derive(&tree[..4]);

@@ -259,7 +259,7 @@ const LIBRARIES: &[Library] = &[
     Library {
         name: "kukuri_identity",
         files: &[
-            ("crates/app/src/compose.rs", "the composition root"),
+            ("crates/app/src/kinds.rs", "the list of implementations"),
             ("crates/app/src/lib.rs", "re-exports the forms of a secret"),
             ("crates/app/src/node/identity.rs", "reads an identity alone"),
             ("crates/app/src/node/linking.rs", "its author links"),
@@ -273,24 +273,21 @@ const LIBRARIES: &[Library] = &[
     Library {
         name: "kukuri_discovery",
         files: &[
-            ("crates/app/src/compose.rs", "the composition root"),
+            ("crates/app/src/kinds.rs", "the list of implementations"),
             ("crates/app/src/lib.rs", "re-exports the local DHT"),
         ],
     },
     Library {
         name: "kukuri_gossip",
-        files: &[("crates/app/src/compose.rs", "the composition root")],
+        files: &[("crates/app/src/kinds.rs", "the list of implementations")],
     },
     Library {
         name: "kukuri_store",
-        files: &[
-            ("crates/app/src/compose.rs", "the composition root"),
-            ("crates/app/src/history.rs", "opens the store alone"),
-        ],
+        files: &[("crates/app/src/kinds.rs", "the list of implementations")],
     },
     Library {
         name: "kukuri_metrics",
-        files: &[("crates/app/src/compose.rs", "the composition root")],
+        files: &[("crates/app/src/kinds.rs", "the list of implementations")],
     },
 ];
 

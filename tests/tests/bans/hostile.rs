@@ -2,7 +2,7 @@
 //! streams, false records.
 
 use std::collections::BTreeMap;
-use std::net::{Ipv4Addr, SocketAddrV4};
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -132,7 +132,10 @@ async fn a_swarm_goes_on_beside_a_hostile_member() {
         let some = async || node.series("kukuri_gossip_neighbors").await >= 2.0;
         eventually("neighbors", some).await;
     }
-    let info = |node: &Started| (node.address(), node.node.info().hello);
+    let info = |node: &Started| match node.node.info().hello {
+        Some(SocketAddr::V4(hello)) => (node.address(), hello),
+        other => panic!("no hello socket over IPv4: {other:?}"),
+    };
     let infos: Vec<_> = nodes.iter().map(info).collect();
     for round in 0..ROUNDS {
         for kind in ["quiet", "hostile"] {

@@ -107,10 +107,10 @@ async fn eventually(what: &str, mut holds: impl AsyncFnMut() -> bool) {
 
 async fn start_with(dir: &Path, clock: WallClock, peers: Vec<EndpointAddr>) -> Started {
     let mut config = Config::default();
-    config.identity.store = StoreChoice::Memory;
-    config.discovery.sources.rendezvous = false;
-    config.discovery.sources.board = false;
-    config.gossip.answer_timeout_ms = 500;
+    config.identity.keyring.store = StoreChoice::Memory;
+    config.discovery.mainline.sources.rendezvous = false;
+    config.discovery.mainline.sources.board = false;
+    config.gossip.iroh.answer_timeout_ms = 500;
     let node = Node::builder()
         .config(config)
         .data_dir(dir)

@@ -307,10 +307,10 @@ async fn debug_of_whatever_is_public_has_no_secret_in_it() {
     let key = kukuri_tests::key_file(dir.path());
     let secret = generate_secret().unwrap();
     let mut config = Config::default();
-    config.identity.store = kukuri::StoreChoice::File;
-    config.identity.key_file = Some(key);
-    config.discovery.sources.rendezvous = false;
-    config.discovery.sources.board = false;
+    config.identity.keyring.store = kukuri::StoreChoice::File;
+    config.identity.keyring.key_file = Some(key);
+    config.discovery.mainline.sources.rendezvous = false;
+    config.discovery.mainline.sources.board = false;
     let prompt = Prompt::new(|_| Ok(Zeroizing::new(PASSPHRASE.to_owned())));
     let builder = Node::builder().config(config.clone()).data_dir(dir.path());
     let builder = builder

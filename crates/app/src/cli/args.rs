@@ -249,6 +249,12 @@ Examples:
   kukuri config check                       the settings in force
   kukuri config check --config kukuri.toml  a file, before a node uses it")]
     Check,
+    /// List the implementations that a config can choose, for each section.
+    #[command(after_help = "\
+Examples:
+  kukuri config kinds          what this build has, and what is used by default
+  kukuri config kinds --json   the same as one JSON object")]
+    Kinds,
 }
 
 /// Flags of `kukuri completions`.

@@ -129,7 +129,7 @@ impl Swarm {
         let nodes = (0..peers).map(|_| async {
             let data_dir = TempDir::with_prefix("kukuri-demo-")?;
             let mut config = Config::default();
-            config.identity.store = kukuri::StoreChoice::Memory;
+            config.identity.keyring.store = kukuri::StoreChoice::Memory;
             // Many nodes share this machine's cores.
             config.node.worker_threads = 1;
             config.node.event_buffer = 16_384;

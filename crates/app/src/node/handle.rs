@@ -7,8 +7,9 @@ use std::thread;
 use std::time::Duration;
 
 use kukuri_contract::{
-    AuthorId, CallError, DhtHealth, DhtHealthQuery, Drill, EndpointAddr, EndpointId, Never,
-    SecretStoreKind, TopicName, TopicSecret, WallClock,
+    AuthorId, CallError, DhtHealth, DhtHealthQuery, DiscoveryMaker, Drill, EndpointAddr,
+    EndpointId, GossipMaker, IdentityMaker, MetricsMaker, Never, SecretStoreKind, StoreMaker,
+    TopicName, TopicSecret, WallClock,
 };
 use tokio::sync::{broadcast, oneshot, watch};
 
@@ -20,6 +21,7 @@ use super::wanted::Wanted;
 use crate::compose::Ports;
 use crate::config::Config;
 use crate::error::{GaveUp, StartError, TopicError};
+use crate::kinds::Given;
 use crate::supervise::Service;
 use crate::{Former, Prompt, TopicBook};
 
@@ -32,6 +34,7 @@ pub struct NodeBuilder {
     pub(super) config: Config,
     pub(super) clock: WallClock,
     pub(super) prompt: Option<Prompt>,
+    pub(super) given: Given,
 }
 
 impl NodeBuilder {
@@ -51,15 +54,63 @@ impl NodeBuilder {
     /// advertises loopback addresses.
     pub fn bind_ip(mut self, ip: std::net::Ipv4Addr) -> Self {
         let free = SocketAddrV4::new(ip, 0);
-        self.config.gossip.bind = free.into();
-        self.config.discovery.dht_bind = free;
-        self.config.discovery.hello_bind = free;
+        #[cfg(feature = "gossip-iroh")]
+        {
+            self.config.gossip.iroh.bind = free.into();
+        }
+        #[cfg(feature = "discovery-mainline")]
+        {
+            self.config.discovery.mainline.dht_bind = free;
+            self.config.discovery.mainline.hello_bind = free;
+        }
+        self
+    }
+
+    /// Uses this identity, whatever the config chooses.
+    pub fn identity(mut self, maker: IdentityMaker) -> Self {
+        self.given.identity = Some(maker);
+        self
+    }
+
+    /// Uses this discovery, whatever the config chooses.
+    ///
+    /// ```
+    /// # use kukuri::contract::{DiscoveryDeps, DiscoveryRunning, Factory, Maker};
+    /// # fn give<MyDiscovery>(config: MyDiscovery::Config) -> kukuri::NodeBuilder
+    /// # where
+    /// #     MyDiscovery: Factory<Deps = DiscoveryDeps, Running = DiscoveryRunning> + 'static,
+    /// #     MyDiscovery::Config: Clone + Send + Sync + 'static,
+    /// # {
+    /// kukuri::Node::builder().discovery(Maker::of::<MyDiscovery>(config))
+    /// # }
+    /// ```
+    pub fn discovery(mut self, maker: DiscoveryMaker) -> Self {
+        self.given.discovery = Some(maker);
+        self
+    }
+
+    /// Uses this gossip, whatever the config chooses.
+    pub fn gossip(mut self, maker: GossipMaker) -> Self {
+        self.given.gossip = Some(maker);
+        self
+    }
+
+    /// Uses this store, whatever the config chooses.
+    pub fn store(mut self, maker: StoreMaker) -> Self {
+        self.given.store = Some(maker);
+        self
+    }
+
+    /// Uses these metrics, whatever the config chooses.
+    pub fn metrics(mut self, maker: MetricsMaker) -> Self {
+        self.given.metrics = Some(maker);
         self
     }
 
     /// Starts the DHT node from these, as `HOST:PORT`, instead of the public bootstrap nodes.
+    #[cfg(feature = "discovery-mainline")]
     pub fn dht_bootstrap(mut self, nodes: impl IntoIterator<Item = impl Into<String>>) -> Self {
-        self.config.discovery.bootstrap = nodes.into_iter().map(Into::into).collect();
+        self.config.discovery.mainline.bootstrap = nodes.into_iter().map(Into::into).collect();
         self
     }
 
@@ -81,7 +132,8 @@ impl NodeBuilder {
     /// # Errors
     /// See [`StartError`]: each says what to do.
     pub async fn spawn(self) -> Result<Node, StartError> {
-        self.config.check()?;
+        // Before any thread: a config that is wrong needs none.
+        self.config.makers(None, self.given.clone())?;
         let (started_tx, started_rx) = oneshot::channel();
         let (stop_tx, stop_rx) = oneshot::channel();
         let (stopped_tx, stopped_rx) = oneshot::channel();
@@ -133,8 +185,8 @@ pub struct NodeInfo {
     pub bound: Vec<SocketAddr>,
     /// Where others may dial it.
     pub advertised: EndpointAddr,
-    /// Where its hello socket is bound.
-    pub hello: SocketAddrV4,
+    /// Where its hello socket is bound, if its discovery has one.
+    pub hello: Option<SocketAddr>,
     /// Where its metrics are served.
     pub http: Option<SocketAddr>,
 }
@@ -158,6 +210,7 @@ impl Node {
             config: Config::default(),
             clock: WallClock::system(),
             prompt: None,
+            given: Given::default(),
         }
     }
 

@@ -4,17 +4,17 @@ use std::path::{Path, PathBuf};
 use std::thread;
 
 use actix::System;
-use kukuri_contract::{Factory, IdentityInfo, IdentityPort, WallClock};
+use kukuri_contract::{IdentityDeps, IdentityInfo, IdentityPort, IdentityRunning, WallClock};
 use kukuri_identity::{
-    BackupLock, Deps, IdentityError, MemoryStore, Prompt, Rotated, Running, TopicBook, export,
-    import, rotate,
+    BackupLock, IdentityError, Prompt, Rotated, Setup, TopicBook, export, import, rotate,
 };
 use tokio::sync::oneshot;
 
 use super::lock;
-use crate::compose::Identity;
 use crate::config::Config;
-use crate::error::StartError;
+use crate::error::{Cause, ConfigError, StartError};
+#[cfg(feature = "identity-keyring")]
+use crate::kinds;
 
 /// Who a node is.
 #[derive(Debug)]
@@ -33,10 +33,10 @@ pub struct WhoIs {
 /// # Errors
 /// See [`StartError`].
 pub async fn who_is(config: Config, prompt: Option<Prompt>) -> Result<WhoIs, StartError> {
-    with_identity(config, prompt, async |_, running| WhoIs {
+    with_identity(config, prompt, async |data_dir, running| WhoIs {
+        topics: TopicBook::of(&running, &data_dir),
         info: running.info,
         store_note: running.store_note,
-        topics: running.topics,
     })
     .await
 }
@@ -49,7 +49,7 @@ pub async fn who_is(config: Config, prompt: Option<Prompt>) -> Result<WhoIs, Sta
 pub(super) async fn with_identity<T: Send + 'static>(
     config: Config,
     prompt: Option<Prompt>,
-    then: impl AsyncFnOnce(PathBuf, Running) -> T + Send + 'static,
+    then: impl AsyncFnOnce(PathBuf, IdentityRunning) -> T + Send + 'static,
 ) -> Result<T, StartError> {
     let read = async move || {
         let data_dir = config.data_dir()?;
@@ -58,10 +58,8 @@ pub(super) async fn with_identity<T: Send + 'static>(
             Err(StartError::DataDirInUse(_)) => None,
             lock => Some(lock?),
         };
-        let deps = deps(&data_dir, prompt);
-        let identity = Identity::spawn(config.identity, deps)
-            .await
-            .map_err(failed)?;
+        let identity = config.identity.maker(prompt).map_err(ConfigError::from)?;
+        let identity = identity.spawn(deps(&data_dir)).await.map_err(unmade)?;
         Ok(then(data_dir, identity).await)
     };
     on_a_thread(move || System::new().block_on(read())).await
@@ -79,7 +77,7 @@ pub async fn rotate_identity(
     on_a_thread(move || {
         let data_dir = config.data_dir()?;
         let _lock = lock::lock(&data_dir)?;
-        rotate(&config.identity, &deps(&data_dir, prompt), author).map_err(failed)
+        rotate(&setup(config, prompt)?, &deps(&data_dir), author).map_err(failed)
     })
     .await
 }
@@ -96,7 +94,8 @@ pub async fn export_identity(
 ) -> Result<Vec<u8>, StartError> {
     on_a_thread(move || {
         let data_dir = config.data_dir()?;
-        export(&config.identity, &deps(&data_dir, prompt), &lock, &out).map_err(failed)
+        let setup = setup(config, prompt)?;
+        export(&setup, &deps(&data_dir), &lock, &out).map_err(failed)
     })
     .await
 }
@@ -114,25 +113,35 @@ pub async fn import_identity(
     on_a_thread(move || {
         let data_dir = config.data_dir()?;
         let _lock = lock::lock(&data_dir)?;
-        import(&config.identity, &deps(&data_dir, prompt), &lock, &backup).map_err(failed)
+        let setup = setup(config, prompt)?;
+        import(&setup, &deps(&data_dir), &lock, &backup).map_err(failed)
     })
     .await
 }
 
-fn deps(data_dir: &Path, prompt: Option<Prompt>) -> Deps {
-    Deps {
+/// Keys are changed in the kind `keyring` only: of another one we do not know where it has them.
+fn setup(config: Config, prompt: Option<Prompt>) -> Result<Setup, StartError> {
+    match config.identity.kind.as_str() {
+        #[cfg(feature = "identity-keyring")]
+        "keyring" => Ok(kinds::setup(config.identity.keyring, prompt)),
+        kind => Err(StartError::NotByKind(kind.to_owned())),
+    }
+}
+
+fn deps(data_dir: &Path) -> IdentityDeps {
+    IdentityDeps {
         data_dir: data_dir.to_owned(),
-        memory: MemoryStore::default(),
-        prompt,
         clock: WallClock::system(),
     }
 }
 
 fn failed(error: IdentityError) -> StartError {
-    StartError::Service {
-        service: IdentityPort::SERVICE,
-        source: Box::new(error),
-    }
+    unmade(Box::new(error))
+}
+
+fn unmade(source: Cause) -> StartError {
+    let service = IdentityPort::SERVICE;
+    StartError::Service { service, source }
 }
 
 /// Files, keyrings and users block.

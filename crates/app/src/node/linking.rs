@@ -1,7 +1,7 @@
 //! Author links, made, used and revoked without a node; one that runs sees them within seconds.
 
-use kukuri_contract::{AuthorId, AuthorLink, Sign, SignRequest, WallClock};
-use kukuri_identity::{Links, Prompt, Running, format_link, parse_link, read_links, write_links};
+use kukuri_contract::{AuthorId, AuthorLink, IdentityRunning, Sign, SignRequest, WallClock};
+use kukuri_identity::{Links, Prompt, format_link, parse_link, read_links, write_links};
 
 use super::identity::with_identity;
 use crate::config::Config;
@@ -73,7 +73,7 @@ pub async fn revoke_author_link(
 async fn change<T: Send + 'static>(
     config: Config,
     prompt: Option<Prompt>,
-    change: impl AsyncFnOnce(&mut Links, &Running) -> Result<T, LinkingError> + Send + 'static,
+    change: impl AsyncFnOnce(&mut Links, &IdentityRunning) -> Result<T, LinkingError> + Send + 'static,
 ) -> Result<T, LinkingError> {
     with_identity(config, prompt, async move |data_dir, own| {
         let mut links = read_links(&data_dir)?;

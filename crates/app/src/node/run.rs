@@ -9,7 +9,6 @@ use super::wanted::Wanted;
 use super::{http, lock};
 use crate::TopicBook;
 use crate::compose::{Parts, Ports};
-use crate::config::Config;
 use crate::error::{GaveUp, StartError};
 use crate::supervise;
 
@@ -61,13 +60,15 @@ async fn start(builder: NodeBuilder) -> Result<(Started, Parts, lock::DataDirLoc
         config,
         clock,
         prompt,
+        given,
     } = builder;
     let data_dir = config.data_dir()?;
     let lock = lock::lock(&data_dir)?;
-    let Config { node, .. } = &config;
+    let makers = config.makers(prompt, given)?;
+    let node = config.node;
     let (http_address, event_buffer) = (node.http, node.event_buffer);
     let wanted = Wanted::default();
-    let parts = Parts::compose(config, data_dir.clone(), clock, wanted.clone(), prompt).await?;
+    let parts = Parts::compose(node, makers, data_dir.clone(), clock, wanted.clone()).await?;
     let http = match http_address {
         Some(address) => Some(http::serve(
             address,

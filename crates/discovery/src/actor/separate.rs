@@ -9,17 +9,18 @@ use std::rc::Rc;
 use actix::{Actor, ActorContext, Context, Handler, ResponseFuture};
 use kukuri_contract::{
     Announce, AnnounceError, Announced, CallError, DhtHealth, DhtHealthQuery, Discover,
-    DiscoverError, DiscoveryPort, Forget, HearBeacon, Limits, Lookup, LookupError, LookupStats,
-    Never, Probe, SetAddress, SetAddressError, SetNeighbors, Stop, TopicId,
+    DiscoverError, DiscoveryDeps, DiscoveryPort, DiscoveryRunning, Forget, HearBeacon, Limits,
+    Lookup, LookupError, LookupStats, Never, Probe, SetAddress, SetAddressError, SetNeighbors,
+    Stop, TopicId,
 };
 use tokio::sync::Mutex;
 
 use super::requests::check_address;
-use super::{Deps, Running, sources, spawn};
+use super::{sources, spawn};
 use crate::config::Config;
 
 /// Starts it: no socket is bound before there is a topic.
-pub(super) fn start(config: Config, deps: Deps) -> Running {
+pub(super) fn start(config: Config, deps: DiscoveryDeps) -> DiscoveryRunning {
     let hello_address = config.hello_bind;
     let actor = SeparateTopics(Rc::new(Topics {
         config: Config {
@@ -30,9 +31,9 @@ pub(super) fn start(config: Config, deps: Deps) -> Running {
         deps,
         state: Mutex::default(),
     }));
-    Running {
+    DiscoveryRunning {
         port: DiscoveryPort::new(&actor.start(), Limits::default()),
-        hello_address,
+        hello_address: Some(hello_address.into()),
     }
 }
 
@@ -44,20 +45,20 @@ struct Topics {
     config: Config,
     /// Most topics; each has sockets, and a thread for its DHT node.
     max_topics: usize,
-    deps: Deps,
+    deps: DiscoveryDeps,
     state: Mutex<State>,
 }
 
 #[derive(Default)]
 struct State {
     /// Never asks this actor, so there is no circle.
-    running: HashMap<TopicId, Running>,
+    running: HashMap<TopicId, DiscoveryRunning>,
     address: Option<SetAddress>,
 }
 
 impl Topics {
     /// The discovery of a topic, started if need be.
-    async fn start(&self, topic: TopicId) -> Result<Running, DiscoverError> {
+    async fn start(&self, topic: TopicId) -> Result<DiscoveryRunning, DiscoverError> {
         // Held meanwhile: a topic that is asked for twice is started once.
         let mut state = self.state.lock().await;
         if let Some(own) = state.running.get(&topic) {
@@ -82,7 +83,7 @@ impl Topics {
         Ok(own)
     }
 
-    async fn of(&self, topic: TopicId) -> Option<Running> {
+    async fn of(&self, topic: TopicId) -> Option<DiscoveryRunning> {
         self.state.lock().await.running.get(&topic).cloned()
     }
 

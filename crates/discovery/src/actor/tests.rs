@@ -5,7 +5,8 @@ use std::sync::Mutex;
 
 use kukuri_conformance::{EventLog, MemoryIdentity};
 use kukuri_contract::{
-    AddTopic, Discover, EndpointAddr, Forget, SetAddress, Source, TopicId, TopicSecret,
+    AddTopic, Discover, EndpointAddr, EndpointId, Forget, Outlet, SetAddress, Source, TopicId,
+    TopicSecret, WallClock,
 };
 
 use super::*;
@@ -76,7 +77,7 @@ async fn member(n: u64, secret: u8) -> Member {
         },
         ..Config::default()
     };
-    let deps = Deps {
+    let deps = DiscoveryDeps {
         endpoint,
         identity,
         events: Outlet::new([listener]),

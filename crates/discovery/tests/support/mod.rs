@@ -8,11 +8,11 @@ use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 
 use kukuri_conformance::{EventLog, MemoryIdentity};
 use kukuri_contract::{
-    AddTopic, Discover, DiscoveryEvent, DiscoveryPort, EndpointAddr, EndpointId, Factory,
-    HelloDrop, IdentityPort, Outlet, Reachability, SetAddress, Source, TopicId, TopicSecret,
-    Verdict, WallClock,
+    AddTopic, Discover, DiscoveryDeps, DiscoveryEvent, DiscoveryPort, DiscoveryRunning,
+    EndpointAddr, EndpointId, Factory, HelloDrop, IdentityPort, Outlet, Reachability, SetAddress,
+    Source, TopicId, TopicSecret, Verdict, WallClock,
 };
-use kukuri_discovery::{Config, Deps, Mainline};
+use kukuri_discovery::{Config, Mainline};
 
 /// A free port of the loopback network.
 pub const LOOPBACK: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::LOCALHOST, 0);
@@ -62,7 +62,7 @@ impl Start {
     pub async fn node(self, n: u64) -> Node {
         let (id, identity) = MemoryIdentity::spawn(n);
         let (log, listener) = EventLog::new();
-        let deps = Deps {
+        let deps = DiscoveryDeps {
             endpoint: id,
             identity: identity.clone(),
             events: Outlet::new([listener]),
@@ -70,6 +70,7 @@ impl Start {
             contacts: self.contacts,
         };
         let running = Mainline::spawn(self.config, deps).await.unwrap();
+        let hello = hello(&running);
         let port = running.port;
         let mut address = address_of(n, id);
         address.direct[0].set_ip(self.ip.into());
@@ -84,11 +85,19 @@ impl Start {
             topic: TopicId::from_bytes([0; 32]),
             port,
             identity,
-            hello: running.hello_address,
+            hello,
             log,
         };
         node.topic = node.add_topic("test", self.secret).await;
         node
+    }
+}
+
+/// Where a discovery on the DHT says hello.
+fn hello(running: &DiscoveryRunning) -> SocketAddrV4 {
+    match running.hello_address {
+        Some(SocketAddr::V4(address)) => address,
+        other => panic!("no hello socket over IPv4: {other:?}"),
     }
 }
 

@@ -12,11 +12,11 @@ use iroh::{Endpoint, RelayMode, SecretKey, TransportAddr};
 use iroh_gossip::net::Gossip;
 use kukuri_conformance::EventLog;
 use kukuri_contract::{
-    Dial, DialReason, EndpointAddr, EndpointId, EndpointKey, Epoch, Factory, GossipEvent,
-    GossipPort, Join, KeyBytes, Lease, MemberKeys, Outlet, TopicId,
+    Dial, DialReason, EndpointAddr, EndpointId, EndpointKey, Epoch, Factory, GossipDeps,
+    GossipEvent, GossipPort, Join, KeyBytes, Lease, MemberKeys, Outlet, TopicId,
 };
 use kukuri_gossip::core::member::{BINDING_BYTES, BINDING_LABEL, Channel, answer, claim};
-use kukuri_gossip::{Config, Deps, GOSSIP_ALPN, IrohGossip};
+use kukuri_gossip::{Config, GOSSIP_ALPN, IrohGossip};
 
 pub const TOPIC: TopicId = TopicId::from_bytes([0x70; 32]);
 pub const OTHER: TopicId = TopicId::from_bytes([0x71; 32]);
@@ -54,9 +54,15 @@ pub fn local() -> Config {
     }
 }
 
+/// The public half of the secret key of 32 times `n`.
+pub fn numbered(n: u8) -> EndpointId {
+    EndpointId::from_bytes(*SecretKey::from_bytes(&[n; 32]).public().as_bytes())
+}
+
 pub async fn node_with(n: u8, config: Config) -> Node {
     let (log, listener) = EventLog::new();
-    let deps = Deps {
+    let deps = GossipDeps {
+        endpoint: numbered(n),
         key: EndpointKey::new([n; 32]),
         events: Outlet::new([listener]),
         lease: Lease::endless(),

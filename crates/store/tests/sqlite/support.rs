@@ -9,10 +9,10 @@ use bytes::Bytes;
 use futures_util::future::join_all;
 use kukuri_conformance::EventLog;
 use kukuri_contract::{
-    AuthorId, Factory, Holding, Holdings, Outlet, Post, Posts, SavePost, StoreEvent, StorePort,
-    TopicId, UnixMillis, WallClock,
+    AuthorId, Factory, Holding, Holdings, Outlet, Post, Posts, SavePost, StoreDeps, StoreEvent,
+    StorePort, TopicId, UnixMillis, WallClock,
 };
-use kukuri_store::{Config, Deps, OpenError, SqliteStore};
+use kukuri_store::{Config, OpenError, SqliteStore};
 use rusqlite::Connection;
 
 pub const TOPIC: TopicId = TopicId::from_bytes([0x70; 32]);
@@ -46,7 +46,7 @@ pub async fn try_open(
     clock: WallClock,
 ) -> Result<(StorePort, EventLog<StoreEvent>), OpenError> {
     let (log, listener) = EventLog::new();
-    let deps = Deps {
+    let deps = StoreDeps {
         data_dir: dir.to_owned(),
         clock,
         events: Outlet::new([listener]),

@@ -225,11 +225,11 @@ mod tests {
             "localhost:6881",
         ]);
         let config = kukuri::Config::load(Some(&file), &args.overrides()).unwrap();
-        assert!(config.discovery.allow_private && config.gossip.advertise_private);
-        let sources = config.discovery.sources;
+        assert!(config.discovery.mainline.allow_private && config.gossip.iroh.advertise_private);
+        let sources = config.discovery.mainline.sources;
         assert!(!sources.need_dht() && sources.statics);
-        assert_eq!(config.discovery.bootstrap, ["localhost:6881"]);
-        assert_eq!(config.discovery.max_topics, 3);
+        assert_eq!(config.discovery.mainline.bootstrap, ["localhost:6881"]);
+        assert_eq!(config.discovery.mainline.max_topics, 3);
         assert_eq!(config.node.http, Some("127.0.0.1:9100".parse().unwrap()));
     }
 }

@@ -133,19 +133,20 @@ pub fn ports(config: &Config) -> Vec<Check> {
     let running = config.data_dir().is_ok_and(|dir| is_running(&dir));
     let udp = |address: SocketAddr| UdpSocket::bind(address).map(drop);
     let tcp = |address: SocketAddr| TcpListener::bind(address).map(drop);
-    let mut tried = vec![
-        ("gossip.bind", config.gossip.bind, udp(config.gossip.bind)),
-        (
-            "hello_bind",
-            config.discovery.hello_bind.into(),
-            udp(config.discovery.hello_bind.into()),
-        ),
-        (
-            "dht_bind",
-            config.discovery.dht_bind.into(),
-            udp(config.discovery.dht_bind.into()),
-        ),
-    ];
+    let mut tried = Vec::new();
+    if config.gossip.kind == "iroh" {
+        let bind = config.gossip.iroh.bind;
+        tried.push(("gossip.bind", bind, udp(bind)));
+    }
+    if config.discovery.kind == "mainline" {
+        let settings = &config.discovery.mainline;
+        for (field, bind) in [
+            ("hello_bind", settings.hello_bind),
+            ("dht_bind", settings.dht_bind),
+        ] {
+            tried.push((field, bind.into(), udp(bind.into())));
+        }
+    }
     if let Some(http) = config.node.http {
         tried.push(("node.http", http, tcp(http)));
     }
@@ -225,7 +226,7 @@ async fn meet() -> Result<Duration, Failure> {
 
 async fn start(dir: &Path, dht: &LocalDht) -> Result<Node, Failure> {
     let mut config = Config::default();
-    config.identity.store = StoreChoice::Memory;
+    config.identity.keyring.store = StoreChoice::Memory;
     let node = Node::builder()
         .config(config)
         .data_dir(dir)

@@ -16,7 +16,11 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The network as the settings of this node use it: from free ports, because a node may run here.
 pub async fn examine(config: &Config) -> Vec<Check> {
-    if !config.discovery.sources.need_dht() {
+    if config.discovery.kind != "mainline" {
+        let said = format!("the discovery {:?} does not use it", config.discovery.kind);
+        return vec![Check::ok("dht", said)];
+    }
+    if !config.discovery.mainline.sources.need_dht() {
         let hint = "peers are found by --peer, --lan and those of earlier runs only";
         return vec![Check::warn("dht", "it is turned off by the config", hint)];
     }
@@ -39,11 +43,11 @@ pub async fn examine(config: &Config) -> Vec<Check> {
 async fn look(config: &Config) -> Result<(Verdict, DhtHealth, Vec<SocketAddr>), Failure> {
     let dir = TempDir::new()?;
     let mut config = config.clone();
-    config.identity.store = StoreChoice::Memory;
+    config.identity.keyring.store = StoreChoice::Memory;
     config.node.http = None;
-    config.gossip.bind.set_port(0);
-    config.discovery.hello_bind.set_port(0);
-    config.discovery.dht_bind.set_port(0);
+    config.gossip.iroh.bind.set_port(0);
+    config.discovery.mainline.hello_bind.set_port(0);
+    config.discovery.mainline.dht_bind.set_port(0);
     let node = Node::builder()
         .config(config)
         .data_dir(dir.path())

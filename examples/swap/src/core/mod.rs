@@ -1,0 +1,107 @@
+//! What is known of the topics, without files and clocks: what was found goes in, what is to be told comes
+//! out.
+
+pub mod entry;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use kukuri_contract::{DiscoverError, DiscoveryEvent, EndpointAddr, EndpointId, Source, TopicId};
+
+/// Most peers of a topic that are remembered as told; beyond, the rest is told again and again, which
+/// costs, and harms nobody.
+pub const MAX_TOLD: usize = 1024;
+
+/// The topics.
+#[derive(Debug)]
+pub struct Core {
+    me: EndpointId,
+    max_topics: usize,
+    topics: BTreeMap<TopicId, Topic>,
+}
+
+#[derive(Debug)]
+struct Topic {
+    /// When it was asked for.
+    since: Duration,
+    has_neighbors: bool,
+    told: BTreeMap<(Source, EndpointId), EndpointAddr>,
+}
+
+impl Core {
+    /// None yet.
+    pub fn new(me: EndpointId, max_topics: usize) -> Self {
+        Self {
+            me,
+            max_topics,
+            topics: BTreeMap::new(),
+        }
+    }
+
+    /// Takes in a topic; one that is there stays as it is. `now` is the time since any start, here and
+    /// below.
+    ///
+    /// # Errors
+    /// There are as many as there may be.
+    pub fn discover(&mut self, topic: TopicId, now: Duration) -> Result<(), DiscoverError> {
+        let limit = self.max_topics;
+        if self.topics.len() >= limit && !self.topics.contains_key(&topic) {
+            return Err(DiscoverError::TooManyTopics { limit });
+        }
+        self.topics.entry(topic).or_insert_with(|| Topic {
+            since: now,
+            has_neighbors: false,
+            told: BTreeMap::new(),
+        });
+        Ok(())
+    }
+
+    /// Forgets a topic.
+    pub fn forget(&mut self, topic: TopicId) {
+        self.topics.remove(&topic);
+    }
+
+    /// Whether a topic was asked for.
+    pub fn knows(&self, topic: TopicId) -> bool {
+        self.topics.contains_key(&topic)
+    }
+
+    /// The topics that were asked for.
+    pub fn topics(&self) -> Vec<TopicId> {
+        self.topics.keys().copied().collect()
+    }
+
+    /// Without a neighbor, whom it found is told again.
+    pub fn set_neighbors(&mut self, topic: TopicId, any: bool) {
+        if let Some(topic) = self.topics.get_mut(&topic) {
+            topic.has_neighbors = any;
+        }
+    }
+
+    /// A member was found; what is to be told of it.
+    pub fn found(
+        &mut self,
+        topic: TopicId,
+        peer: EndpointAddr,
+        source: Source,
+        now: Duration,
+    ) -> Option<DiscoveryEvent> {
+        let known = self.topics.get_mut(&topic)?;
+        let key = (source, peer.id);
+        let is_old = known.has_neighbors && known.told.get(&key) == Some(&peer);
+        if is_old || peer.id == self.me {
+            return None;
+        }
+        if known.told.len() < MAX_TOLD || known.told.contains_key(&key) {
+            known.told.insert(key, peer.clone());
+        }
+        Some(DiscoveryEvent::PeerFound {
+            topic,
+            peer,
+            source,
+            after: now.saturating_sub(known.since),
+        })
+    }
+}
