@@ -62,12 +62,12 @@ impl Paced {
     }
 }
 
-impl Filter<Registry> for Paced {
-    fn enabled(&self, _: &Metadata<'_>, _: &Context<'_, Registry>) -> bool {
+impl<S> Filter<S> for Paced {
+    fn enabled(&self, _: &Metadata<'_>, _: &Context<'_, S>) -> bool {
         true
     }
 
-    fn event_enabled(&self, event: &Event<'_>, _: &Context<'_, Registry>) -> bool {
+    fn event_enabled(&self, event: &Event<'_>, _: &Context<'_, S>) -> bool {
         // Who asks for details wants all of them.
         if *event.metadata().level() > Level::INFO {
             return true;

@@ -32,7 +32,7 @@ struct Member {
 impl Member {
     async fn start(broken: &Broken<'_>, mut config: Config) -> Self {
         let dir = TempDir::with_prefix("kukuri-test-").unwrap();
-        config.identity.store = StoreChoice::Memory;
+        config.identity.keyring.store = StoreChoice::Memory;
         config.node.http = Some((Ipv4Addr::LOCALHOST, 0).into());
         let node = Node::builder()
             .config(config)
@@ -158,7 +158,7 @@ pub fn a_member_floods(broken: &Broken<'_>) {
 pub fn searches_fail(broken: &Broken<'_>) {
     let runtime = runtime();
     let mut config = Config::default();
-    config.discovery.first_contact_ms = 2_000;
+    config.discovery.mainline.first_contact_ms = 2_000;
     let (members, _topics) = pair(broken, &runtime, &config, None);
     let _waits = runtime.block_on(members[0].join_more(broken));
     broken.wait_for("sum(kukuri_discovery_joins_total{JOB,result!=\"joined\"}) >= 2");
@@ -171,7 +171,7 @@ pub fn searches_fail(broken: &Broken<'_>) {
 pub fn searches_are_slow(broken: &Broken<'_>) {
     let runtime = runtime();
     let mut config = Config::default();
-    config.discovery.first_contact_ms = 120_000;
+    config.discovery.mainline.first_contact_ms = 120_000;
     let (members, _topics) = pair(broken, &runtime, &config, None);
     let _waits = runtime.block_on(members[0].join_more(broken));
     // Not for a condition: this is the time that is too long.
