@@ -1,5 +1,7 @@
 //! The actor: hands requests to the thread that has the database.
 
+mod memory;
+
 use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
@@ -17,6 +19,7 @@ use kukuri_contract::{
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::spawn_blocking;
 
+pub use self::memory::{InMemoryStore, MemorySetup};
 use crate::config::Config;
 use crate::error::OpenError;
 use crate::sqlite::Database;
@@ -42,29 +45,7 @@ impl Factory for SqliteStore {
     type Error = OpenError;
 
     fn check(config: &Config) -> Result<(), OpenError> {
-        let Config {
-            max_batch,
-            max_peers_per_topic,
-            max_posts_per_query,
-            retention_days,
-            max_posts_per_topic,
-            max_peer_age_days,
-        } = *config;
-        let zeros = [
-            ("max_batch", max_batch == 0),
-            ("max_peers_per_topic", max_peers_per_topic == 0),
-            ("max_posts_per_query", max_posts_per_query == 0),
-            ("retention_days", retention_days == 0),
-            ("max_posts_per_topic", max_posts_per_topic == 0),
-            ("max_peer_age_days", max_peer_age_days == 0),
-        ];
-        match zeros.into_iter().find(|(_, zero)| *zero) {
-            Some((field, _)) => Err(OpenError::Config {
-                field,
-                problem: "it must be at least 1".to_owned(),
-            }),
-            None => Ok(()),
-        }
+        OpenError::check(&[("max_batch", config.max_batch)], &config.limits())
     }
 
     async fn spawn(config: Config, deps: StoreDeps) -> Result<StoreRunning, OpenError> {
@@ -91,7 +72,7 @@ fn start(
     events: Outlet<StoreEvent>,
 ) -> Result<mpsc::Sender<Job>, OpenError> {
     let max_batch = config.max_batch;
-    let database = Database::open(file, config)?;
+    let database = Database::open(file, config.limits())?;
     writer::start(database, max_batch, clock, events).map_err(|error| OpenError::Open {
         file: file.to_owned(),
         source: StoreError::Failed(error.to_string()),

@@ -1,9 +1,8 @@
 //! Settings of the store.
 
-use kukuri_contract::UnixMillis;
 use serde::{Deserialize, Serialize};
 
-const DAY_MS: u64 = 24 * 60 * 60 * 1000;
+use crate::core::limits::Limits;
 
 /// Settings of the implementation `sqlite`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,6 +40,16 @@ impl Config {
             ..self
         }
     }
+
+    pub(crate) fn limits(&self) -> Limits {
+        Limits {
+            max_peers_per_topic: self.max_peers_per_topic,
+            max_posts_per_query: self.max_posts_per_query,
+            retention_days: self.retention_days,
+            max_posts_per_topic: self.max_posts_per_topic,
+            max_peer_age_days: self.max_peer_age_days,
+        }
+    }
 }
 
 impl Default for Config {
@@ -56,26 +65,53 @@ impl Default for Config {
     }
 }
 
-impl Config {
-    /// Posts that came before are dropped.
-    pub(crate) fn oldest_post(&self, now: UnixMillis) -> UnixMillis {
-        days_before(now, self.retention_days)
-    }
+/// Settings of the implementation `memory`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct MemoryConfig {
+    /// Peers remembered per topic; beyond, those seen longest ago are forgotten. As many as on disk.
+    pub max_peers_per_topic: usize,
+    /// Most posts in one answer; a reader with more to read asks again. As many as from disk.
+    pub max_posts_per_query: usize,
+    /// Days after which a post is dropped, counted from when it came. As on disk: what others still
+    /// keep would be asked for again.
+    pub retention_days: u32,
+    /// Posts kept per topic; beyond, those of the authors with the most are dropped, of each the lowest
+    /// numbers first. 10 000, a tenth of what is kept on disk: memory is dearer. Some 60 MB per topic,
+    /// if all posts are as long as they may be.
+    pub max_posts_per_topic: usize,
+    /// Days after which a peer is forgotten, counted from when it was last seen. As on disk.
+    pub max_peer_age_days: u32,
+}
 
-    /// What was said before is to be said again, while those who heard it last still keep it.
-    pub(crate) fn half_a_retention_ago(&self, now: UnixMillis) -> UnixMillis {
-        UnixMillis(
-            now.0
-                .saturating_sub(u64::from(self.retention_days) * DAY_MS / 2),
-        )
-    }
-
-    /// Peers last seen before are forgotten.
-    pub(crate) fn oldest_peer(&self, now: UnixMillis) -> UnixMillis {
-        days_before(now, self.max_peer_age_days)
+impl Default for MemoryConfig {
+    fn default() -> Self {
+        let Config {
+            max_batch: _,
+            max_peers_per_topic,
+            max_posts_per_query,
+            retention_days,
+            max_posts_per_topic: _,
+            max_peer_age_days,
+        } = Config::default();
+        Self {
+            max_peers_per_topic,
+            max_posts_per_query,
+            retention_days,
+            max_posts_per_topic: 10_000,
+            max_peer_age_days,
+        }
     }
 }
 
-fn days_before(now: UnixMillis, days: u32) -> UnixMillis {
-    UnixMillis(now.0.saturating_sub(u64::from(days) * DAY_MS))
+impl MemoryConfig {
+    pub(crate) fn limits(&self) -> Limits {
+        Limits {
+            max_peers_per_topic: self.max_peers_per_topic,
+            max_posts_per_query: self.max_posts_per_query,
+            retention_days: self.retention_days,
+            max_posts_per_topic: self.max_posts_per_topic,
+            max_peer_age_days: self.max_peer_age_days,
+        }
+    }
 }

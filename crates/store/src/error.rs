@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use kukuri_contract::StoreError;
 
+use crate::core::limits::Limits;
+
 /// Why the store can't start.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -43,4 +45,19 @@ pub enum OpenError {
         /// The newest schema known here.
         known: i64,
     },
+}
+
+impl OpenError {
+    /// Checks that no number of a config is 0: of these, and of the bounds.
+    pub(crate) fn check(numbers: &[(&'static str, usize)], limits: &Limits) -> Result<(), Self> {
+        let zero = numbers.iter().find(|(_, number)| *number == 0);
+        let field = zero.map(|(field, _)| *field).or_else(|| limits.zero());
+        match field {
+            Some(field) => Err(Self::Config {
+                field,
+                problem: "it must be at least 1".to_owned(),
+            }),
+            None => Ok(()),
+        }
+    }
 }

@@ -1,4 +1,9 @@
-//! kukuri's store: known peers, DHT contacts and posts in one SQLite file.
+//! kukuri's store: known peers, DHT contacts, bans and posts.
+//!
+//! There are two: [`SqliteStore`] keeps them in one SQLite file, [`InMemoryStore`] in memory alone, for
+//! whoever must leave nothing on a disk. What is said of retention, floors and writers holds for both.
+//!
+//! # On disk
 //!
 //! Writes that come at the same time share a transaction (*group commit*): each waits for one
 //! `fsync`, and all wait for the same. A reply means that the write survives a crash of the
@@ -40,6 +45,6 @@ mod pruning;
 mod sqlite;
 mod writer;
 
-pub use actor::SqliteStore;
-pub use config::Config;
+pub use actor::{InMemoryStore, MemorySetup, SqliteStore};
+pub use config::{Config, MemoryConfig};
 pub use error::OpenError;

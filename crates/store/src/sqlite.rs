@@ -15,7 +15,7 @@ use kukuri_contract::StoreError;
 use rusqlite::{Connection, ErrorCode, ffi};
 
 pub use self::prune::Cursor;
-use crate::config::Config;
+use crate::core::limits::Limits;
 use crate::core::row::RowError;
 use crate::error::OpenError;
 
@@ -99,7 +99,7 @@ const MIGRATIONS: &[&str] = &[
 #[derive(Debug)]
 pub struct Database {
     connection: Connection,
-    config: Config,
+    limits: Limits,
     /// Which gaps the next answer to `Holdings` shows, see `core::ranges::bound`.
     turn: Cell<u64>,
 }
@@ -120,7 +120,7 @@ impl Database {
     ///
     /// # Errors
     /// See [`OpenError`].
-    pub fn open(file: &Path, config: Config) -> Result<Self, OpenError> {
+    pub fn open(file: &Path, limits: Limits) -> Result<Self, OpenError> {
         make_private(file);
         let opened = Connection::open(file).map_err(DbError::from);
         let mut connection = opened.map_err(|error| failed(file, error))?;
@@ -130,7 +130,7 @@ impl Database {
         migrate(&mut connection, file)?;
         Ok(Self {
             connection,
-            config,
+            limits,
             turn: Cell::new(0),
         })
     }

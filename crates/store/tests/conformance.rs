@@ -11,7 +11,7 @@ use kukuri_contract::{
     Remember, SavePost, Source, StoreDeps, StoreError, StoreEvent, StorePort, TopicId, UnixMillis,
     WallClock,
 };
-use kukuri_store::{Config, OpenError, SqliteStore};
+use kukuri_store::{Config, InMemoryStore, MemoryConfig, MemorySetup, OpenError, SqliteStore};
 
 const TOPIC: TopicId = TopicId::from_bytes([0x70; 32]);
 const OTHER: TopicId = TopicId::from_bytes([0x71; 32]);
@@ -77,6 +77,27 @@ async fn clauses_of_every_service() {
     let (port, _log) = open(dir.path()).await;
     probe(&port).await;
     shutdown(&port).await;
+}
+
+#[actix::test]
+async fn clauses_of_every_service_in_memory() {
+    let deps = StoreDeps {
+        data_dir: std::path::PathBuf::new(),
+        clock: WallClock::system(),
+        events: Outlet::new([]),
+    };
+    let running = InMemoryStore::spawn(MemorySetup::default(), deps).await;
+    let port = running.unwrap().port;
+    probe(&port).await;
+    shutdown(&port).await;
+    let config = MemoryConfig {
+        retention_days: 0,
+        ..MemoryConfig::default()
+    };
+    let error = InMemoryStore::check(&config.into())
+        .unwrap_err()
+        .to_string();
+    assert!(error.contains("store.retention_days"), "{error}");
 }
 
 #[actix::test]

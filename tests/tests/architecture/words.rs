@@ -196,7 +196,12 @@ const LIBRARIES: &[Library] = &[
             ("crates/gossip/src/actor.rs", "the actor"),
             ("crates/gossip/src/actor/", "its dials and questions"),
             ("crates/store/src/actor.rs", "the actor"),
+            (
+                "crates/store/src/actor/",
+                "the actor of the store in memory",
+            ),
             ("crates/metrics/src/actor.rs", "the actor"),
+            ("crates/metrics/src/actor/", "the actor without metrics"),
             (
                 "crates/app/src/compose.rs",
                 "the node's address as listener",

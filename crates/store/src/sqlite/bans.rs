@@ -4,11 +4,8 @@ use kukuri_contract::{Ban, Bans, EndpointId, SaveBan};
 use rusqlite::{Row, params};
 
 use super::{Database, DbError};
+use crate::core::limits::MAX_BANS;
 use crate::core::row;
-
-/// Most bans that are kept; beyond, those that ended first go. 1024: an attacker pays for each with
-/// an endpoint that was let in, and 100 kB on disk are nothing.
-pub const MAX_BANS: usize = 1024;
 
 impl Database {
     /// Keeps a ban in place of an earlier one of the same peer.

@@ -9,11 +9,8 @@ use kukuri_contract::{
 use rusqlite::{Row, params};
 
 use super::{Database, DbError};
+use crate::core::limits::MAX_CONTACTS;
 use crate::core::row::{self, RowError};
-
-/// Most contacts of the DHT that are kept. 128: a start needs one that still answers; a bucket of
-/// Kademlia has 8, and 16 buckets are more than a routing table fills before it looks around.
-pub const MAX_CONTACTS: usize = 128;
 
 impl Database {
     /// Remembers a peer. What was seen later wins.
@@ -45,7 +42,7 @@ impl Database {
                  SELECT endpoint FROM peers WHERE topic = ?1
                  ORDER BY seen_at DESC LIMIT -1 OFFSET ?2)",
         )?;
-        let kept = self.config.max_peers_per_topic as u64;
+        let kept = self.limits.max_peers_per_topic as u64;
         forget.execute(params![topic.as_bytes(), row::to_column(kept)?])?;
         Ok(())
     }
@@ -60,8 +57,8 @@ impl Database {
             "SELECT endpoint, addresses, relay, source, seen_at FROM peers
              WHERE topic = ?1 AND seen_at >= ?3 ORDER BY seen_at DESC LIMIT ?2",
         )?;
-        let limit = request.limit.min(self.config.max_peers_per_topic) as u64;
-        let oldest = row::to_column(self.config.oldest_peer(now).0)?;
+        let limit = request.limit.min(self.limits.max_peers_per_topic) as u64;
+        let oldest = row::to_column(self.limits.oldest_peer(now).0)?;
         let ask = params![request.topic.as_bytes(), row::to_column(limit)?, oldest];
         let mut rows = select.query(ask)?;
         let mut peers = Vec::new();

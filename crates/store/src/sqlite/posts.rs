@@ -62,7 +62,7 @@ impl Database {
              WHERE topic = ?1 AND time >= ?2 AND revokes IS NULL AND NOT dropped
              ORDER BY time DESC, author, seq DESC LIMIT ?3",
         )?;
-        let limit = limit.min(self.config.max_posts_per_query) as u64;
+        let limit = limit.min(self.limits.max_posts_per_query) as u64;
         let since = row::to_column(since.0)?;
         let mut rows = select.query(params![topic.as_bytes(), since, row::to_column(limit)?])?;
         let mut posts = Vec::new();

@@ -82,7 +82,7 @@ impl Database {
     fn prune_posts(&self, topic: TopicId, now: UnixMillis) -> Result<usize, DbError> {
         let mut drop = self.old_posts(topic, now)?;
         let room = ROWS_PER_STEP.saturating_sub(drop.len());
-        let kept = self.config.max_posts_per_topic as u64;
+        let kept = self.limits.max_posts_per_topic as u64;
         let there = self.posts_of(topic)?.saturating_sub(drop.len() as u64);
         let over = there.saturating_sub(kept).min(room as u64);
         // Not in the step that drops old ones: they count for their authors still.
@@ -116,7 +116,7 @@ impl Database {
             "SELECT rowid, author, seq FROM posts
              WHERE topic = ?1 AND received_at < ?2 ORDER BY received_at, rowid LIMIT ?3",
         )?;
-        let oldest = row::to_column(self.config.oldest_post(now).0)?;
+        let oldest = row::to_column(self.limits.oldest_post(now).0)?;
         let ask = params![topic.as_bytes(), oldest, ROWS_PER_STEP as i64];
         let read = |row: &Row<'_>| Dropped::read(row);
         let rows = select.query_map(ask, read)?;
@@ -165,7 +165,7 @@ impl Database {
             "DELETE FROM peers WHERE (topic, endpoint) IN (
                  SELECT topic, endpoint FROM peers WHERE seen_at < ?1 LIMIT ?2)",
         )?;
-        let oldest = row::to_column(self.config.oldest_peer(now).0)?;
+        let oldest = row::to_column(self.limits.oldest_peer(now).0)?;
         Ok(delete.execute(params![oldest, ROWS_PER_STEP as i64])?)
     }
 }

@@ -1,12 +1,11 @@
 //! Gap repair: which posts are here, and which of them somebody else lacks.
 
-use std::collections::BTreeMap;
-
-use kukuri_contract::{AuthorId, Beyond, Holding, Holdings, Post, PostsBeyond, TopicId};
+use kukuri_contract::{AuthorId, Beyond, Holding, Holdings, PostsBeyond, TopicId};
 use rusqlite::{OptionalExtension, params};
 
 use super::posts::read_post;
 use super::{Database, DbError};
+use crate::core::parcel::{Have, Parcel};
 use crate::core::ranges::{self, Range};
 use crate::core::row;
 
@@ -64,23 +63,14 @@ impl Database {
     /// Goes from author to author and from gap to gap by the index, so that what is not given is
     /// not read either.
     pub fn posts_beyond(&self, request: &PostsBeyond) -> Result<Beyond, DbError> {
-        let mut have: BTreeMap<AuthorId, Vec<Range>> = BTreeMap::new();
-        for Holding { author, ranges } in &request.have {
-            have.entry(*author).or_default().extend(ranges);
-        }
-        let mut parcel = Parcel {
-            posts: Vec::new(),
-            bytes: 0,
-            max_posts: request.max_posts.min(self.config.max_posts_per_query),
-            max_bytes: request.max_bytes,
-        };
+        let mut have = Have::new(&request.have);
+        let mut parcel = Parcel::new(request, &self.limits);
         let mut from = Some(*request.from.as_bytes());
         while let Some(at_least) = from {
             let Some(author) = self.author_from(request.topic, at_least, request.to)? else {
                 break;
             };
-            let settled = ranges::normal(have.remove(&author).unwrap_or_default());
-            for gap in ranges::gaps(&settled) {
+            for gap in have.gaps(author) {
                 if !self.fill(&mut parcel, request.topic, author, gap)? {
                     return Ok(parcel.sealed(true));
                 }
@@ -127,34 +117,6 @@ impl Database {
             }
         }
         Ok(true)
-    }
-}
-
-/// Posts to hand on, within bounds. The first one always fits, so that there is progress.
-struct Parcel {
-    posts: Vec<Post>,
-    bytes: usize,
-    max_posts: usize,
-    max_bytes: usize,
-}
-
-impl Parcel {
-    fn put(&mut self, post: Post) -> bool {
-        let bytes = self.bytes.saturating_add(post.envelope.len());
-        let fits = self.posts.len() < self.max_posts && bytes <= self.max_bytes;
-        if fits || self.posts.is_empty() {
-            self.bytes = bytes;
-            self.posts.push(post);
-            return true;
-        }
-        false
-    }
-
-    fn sealed(self, more: bool) -> Beyond {
-        Beyond {
-            posts: self.posts,
-            more,
-        }
     }
 }
 

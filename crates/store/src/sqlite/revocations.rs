@@ -74,7 +74,7 @@ impl Database {
             "SELECT revokes FROM posts
              WHERE topic = ?1 AND author = ?2 AND received_at >= ?3 AND revokes IS NOT NULL",
         )?;
-        let since = row::to_column(self.config.half_a_retention_ago(now).0)?;
+        let since = row::to_column(self.limits.half_a_retention_ago(now).0)?;
         let mut rows = select.query(params![topic.as_bytes(), author.as_bytes(), since])?;
         let mut said = Vec::new();
         while let Some(row) = rows.next()? {

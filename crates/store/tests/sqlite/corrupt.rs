@@ -2,9 +2,10 @@
 
 use std::fs;
 
-use kukuri_contract::{CallError, Posts, SavePost, StoreError, UnixMillis};
+use kukuri_contract::{Bans, CallError, Posts, SavePost, StoreError, UnixMillis};
 
-use crate::support::{TOPIC, file, open, post, raw, save};
+use crate::open::{file, raw};
+use crate::support::{TOPIC, open, post, save};
 
 /// Overwrites all pages of a table or an index but its root.
 fn damage(dir: &std::path::Path, name: &str) {
@@ -87,4 +88,15 @@ async fn a_row_that_makes_no_sense_is_corrupt() {
     let error = port.holdings(holdings).await.unwrap_err();
     let corrupt = matches!(error, CallError::Refused(StoreError::Corrupt(_)));
     assert!(corrupt, "{error}");
+}
+
+#[actix::test]
+async fn a_ban_that_can_not_be_read_is_a_typed_error() {
+    let dir = tempfile::tempdir().unwrap();
+    let (port, _log) = open(dir.path()).await;
+    let insert = "INSERT INTO bans VALUES (x'07', 1, 1, 'flood')";
+    raw(dir.path()).execute(insert, ()).unwrap();
+    let error = port.bans(Bans { limit: 9 }).await.unwrap_err();
+    let corrupt = StoreError::Corrupt("a row can't be used: an id has 1 bytes".into());
+    assert_eq!(error, CallError::Refused(corrupt));
 }

@@ -15,7 +15,8 @@ use bytes::Bytes;
 use futures_util::future::join_all;
 use kukuri_contract::{LastSeq, Post, SavePost};
 
-use crate::support::{TOPIC, again, all, author, open, post, raw};
+use crate::open::{again, raw};
+use crate::support::{TOPIC, all, author, open, post};
 
 const CHILD: &str = "KUKURI_TEST_KILL";
 const SEED: &str = "KUKURI_KILL_SEED";

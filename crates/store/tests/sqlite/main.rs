@@ -3,13 +3,21 @@
 
 #![allow(clippy::unwrap_used, reason = "a test panics where it fails")]
 
+#[path = "../promises/bans.rs"]
 mod bans;
+#[path = "../promises/contacts.rs"]
 mod contacts;
 mod corrupt;
 mod kill;
 mod migration;
 mod mounts;
+mod open;
+#[path = "../promises/repair.rs"]
 mod repair;
+#[path = "../promises/retention.rs"]
 mod retention;
+#[path = "../promises/revocations.rs"]
 mod revocations;
+mod steps;
+#[path = "../promises/support.rs"]
 mod support;

@@ -6,7 +6,8 @@ use kukuri_contract::{
 use kukuri_store::Config;
 use rusqlite::{Connection, params};
 
-use crate::support::{OTHER, TOPIC, all, holding, holdings, open, post, raw, try_open};
+use crate::open::raw;
+use crate::support::{OTHER, TOPIC, all, holding, holdings, open, post, try_open};
 
 /// The steps of the schema as they were released, literally: a released step never changes.
 const STEPS: [&str; 3] = [

@@ -12,7 +12,8 @@ use futures_util::future::join_all;
 use kukuri_contract::{CallError, Post, SavePost, StoreError, StorePort};
 use kukuri_store::{Config, OpenError};
 
-use crate::support::{Hands, NOW, TOPIC, again, all, file, open, post, seqs, try_open};
+use crate::open::{again, file};
+use crate::support::{Hands, NOW, TOPIC, all, open, post, seqs, try_open};
 
 const FULL: &str = "KUKURI_TEST_FULL_DISK";
 const READ_ONLY: &str = "KUKURI_TEST_READ_ONLY";

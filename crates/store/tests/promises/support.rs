@@ -1,7 +1,6 @@
 //! Stores with a clock that the test sets, and posts to put into them.
 
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -9,11 +8,12 @@ use bytes::Bytes;
 use futures_util::future::join_all;
 use kukuri_conformance::EventLog;
 use kukuri_contract::{
-    AuthorId, Factory, Holding, Holdings, Outlet, Post, Posts, SavePost, StoreDeps, StoreEvent,
-    StorePort, TopicId, UnixMillis, WallClock,
+    AuthorId, Holding, Holdings, Post, Posts, SavePost, StoreEvent, StorePort, TopicId, UnixMillis,
+    WallClock,
 };
-use kukuri_store::{Config, OpenError, SqliteStore};
-use rusqlite::Connection;
+use kukuri_store::Config;
+
+pub use crate::open::try_open;
 
 pub const TOPIC: TopicId = TopicId::from_bytes([0x70; 32]);
 pub const OTHER: TopicId = TopicId::from_bytes([0x71; 32]);
@@ -40,32 +40,9 @@ impl Hands {
     }
 }
 
-pub async fn try_open(
-    dir: &Path,
-    config: Config,
-    clock: WallClock,
-) -> Result<(StorePort, EventLog<StoreEvent>), OpenError> {
-    let (log, listener) = EventLog::new();
-    let deps = StoreDeps {
-        data_dir: dir.to_owned(),
-        clock,
-        events: Outlet::new([listener]),
-    };
-    Ok((SqliteStore::spawn(config, deps).await?.port, log))
-}
-
 pub async fn open(dir: &Path) -> (StorePort, EventLog<StoreEvent>) {
     let clock = Hands::at(NOW).clock();
     try_open(dir, Config::default(), clock).await.unwrap()
-}
-
-pub fn file(dir: &Path) -> PathBuf {
-    dir.join("kukuri.db")
-}
-
-/// The database without the store.
-pub fn raw(dir: &Path) -> Connection {
-    Connection::open(file(dir)).unwrap()
 }
 
 pub const fn author(n: u8) -> AuthorId {
@@ -131,13 +108,4 @@ pub fn holding(n: u8, ranges: &[(u64, u64)]) -> Holding {
         author: author(n),
         ranges: ranges.to_vec(),
     }
-}
-
-/// This test binary again, to run one test in a process of its own.
-pub fn again(test: &str, env: &str, value: &Path) -> Command {
-    let mut command = Command::new(std::env::current_exe().unwrap());
-    command
-        .args(["--exact", test, "--nocapture"])
-        .env(env, value);
-    command
 }

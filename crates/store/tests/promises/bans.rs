@@ -1,8 +1,8 @@
 //! Bans outlive a restart, and are bounded.
 
-use kukuri_contract::{Ban, Bans, EndpointId, Offense, SaveBan, StoreError, UnixMillis};
+use kukuri_contract::{Ban, Bans, EndpointId, Offense, SaveBan, UnixMillis};
 
-use crate::support::{open, raw};
+use crate::support::open;
 
 fn ban(n: u16, until: u64, reason: Offense) -> Ban {
     let mut peer = [7; 32];
@@ -52,18 +52,4 @@ async fn bans_are_bounded_and_those_that_end_first_go() {
     let until: Vec<_> = bans.iter().map(|ban| ban.until.0).collect();
     let expected: Vec<_> = (384..1408).rev().collect();
     assert_eq!(until, expected);
-}
-
-#[actix::test]
-async fn a_ban_that_can_not_be_read_is_a_typed_error() {
-    let dir = tempfile::tempdir().unwrap();
-    let (port, _log) = open(dir.path()).await;
-    let insert = "INSERT INTO bans VALUES (x'07', 1, 1, 'flood')";
-    raw(dir.path()).execute(insert, ()).unwrap();
-    let error = port.bans(Bans { limit: 9 }).await.unwrap_err();
-    let refused = kukuri_contract::CallError::Refused;
-    assert!(
-        matches!(&error, e if *e == refused(StoreError::Corrupt("a row can't be used: an id has 1 bytes".into()))),
-        "{error}"
-    );
 }
