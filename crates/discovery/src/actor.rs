@@ -2,8 +2,10 @@
 //!
 //! This file has its start, its inputs from sockets and sources, and the effects; `requests.rs` what
 //! others ask, `reach.rs` the port that the router forwards, `tasks.rs` what it starts and does not
-//! wait for, `separate.rs` one of it for each topic.
+//! wait for, `separate.rs` one of it for each topic, `kinds.rs` the
+//! implementations that have no DHT.
 
+mod kinds;
 mod reach;
 mod requests;
 mod separate;
@@ -12,14 +14,14 @@ mod tasks;
 mod tests;
 
 use std::collections::HashMap;
-use std::net::{Ipv4Addr, SocketAddrV4, UdpSocket};
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, UdpSocket};
 use std::time::Instant;
 
 use actix::{Actor, AsyncContext, Context, SpawnHandle, StreamHandler};
 use futures_util::stream;
 use kukuri_contract::{
     AnnounceError, Announced, DhtHealth, DiscoveryDeps, DiscoveryEvent, DiscoveryPort,
-    DiscoveryRunning, Factory, HelloDrop, Limits, LookupStats,
+    DiscoveryRunning, EndpointAddr, Factory, HelloDrop, Limits, LookupStats,
 };
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
@@ -27,11 +29,14 @@ use tokio::task::JoinSet;
 use crate::config::Config;
 use crate::core::{Core, Effect, Entropy, Input, Me, Now, Ticket};
 use crate::dht::DhtNode;
+use crate::directory::{Beacons, Directory};
 use crate::error::DiscoveryError;
+use crate::hellos::Hellos;
 use crate::lan::Lan;
 use crate::portmap::PortMap;
 use crate::socket::{HelloSocket, Incoming};
 use crate::source::{Finder, Found, PeerSource};
+pub use kinds::{DirectorySetup, LocalNetwork, SharedDirectory, StaticPeers};
 use tasks::{Contacts, DHT_RESTART, StartBy};
 
 /// The implementation `mainline` of discovery: rendezvous on the BitTorrent Mainline DHT.
@@ -96,7 +101,7 @@ impl Factory for Mainline {
             return Ok(separate::start(config, deps));
         }
         let sources = sources(&config);
-        spawn(config, deps, sources).await
+        spawn(config, deps, Way::Socket(sources)).await
     }
 }
 
@@ -110,10 +115,20 @@ fn sources(config: &Config) -> Vec<StartSource> {
     [lan].into_iter().filter(|_| config.sources.lan).collect()
 }
 
+/// How peers are found besides the DHT.
+enum Way {
+    /// By hellos over UDP, to whom the DHT and these sources bring.
+    Socket(Vec<StartSource>),
+    /// By hellos within the process, to whoever is in the directory.
+    Directory(Directory),
+    /// They are named: these, and those that come with a topic.
+    Named(Vec<EndpointAddr>),
+}
+
 async fn spawn(
     config: Config,
     deps: DiscoveryDeps,
-    sources: Vec<StartSource>,
+    way: Way,
 ) -> Result<DiscoveryRunning, DiscoveryError> {
     Mainline::check(&config)?;
     // The DHT node starts later, when names are resolved; a port that is taken shows now.
@@ -121,33 +136,51 @@ async fn spawn(
     if config.sources.need_dht() {
         UdpSocket::bind(address).map_err(|source| DiscoveryError::DhtBind { address, source })?;
     }
-    let address = config.hello_bind;
-    let (socket, incoming) = HelloSocket::bind(address)
-        .await
-        .map_err(|source| DiscoveryError::HelloBind { address, source })?;
-    let hello_address = socket.address();
+    let (finder, found) = Finder::new();
+    let mut named = Vec::new();
+    let (hellos, incoming, sources) = match way {
+        Way::Socket(start_all) => {
+            let address = config.hello_bind;
+            let bound = HelloSocket::bind(address).await;
+            let (socket, incoming) =
+                bound.map_err(|source| DiscoveryError::HelloBind { address, source })?;
+            let start = |start: StartSource| start(socket.address(), finder.clone());
+            let sources = start_all.into_iter().map(start).collect::<Result<_, _>>()?;
+            (Hellos::Socket(socket), Some(incoming), sources)
+        }
+        Way::Directory(directory) => {
+            let (place, incoming) = directory.enter(finder)?;
+            let beacons: Box<dyn PeerSource> = Box::new(Beacons(place.clone()));
+            (Hellos::Directory(place), Some(incoming), vec![beacons])
+        }
+        Way::Named(peers) => {
+            named = peers;
+            (Hellos::None, None, Vec::new())
+        }
+    };
+    let hello_address = hellos.address().map(SocketAddr::V4);
     let me = Me {
         endpoint: deps.endpoint,
-        hello: hello_address,
+        hello: hellos.own(),
     };
-    let (finder, found) = Finder::new();
-    let start = |start: StartSource| start(hello_address, finder.clone());
-    let sources = sources.into_iter().map(start).collect::<Result<_, _>>()?;
-    let mapping = config.port_mapping && !hello_address.ip().is_loopback();
+    let mapping = config.port_mapping && !me.hello.ip().is_loopback();
     let actor = DiscoveryActor::create(|ctx| {
-        let (mut incoming, mut found) = (incoming, found);
+        let mut found = found;
         if mapping {
-            let mut mapped = PortMap::keep(hello_address.port());
+            let mut mapped = PortMap::keep(me.hello.port());
             ctx.add_stream(stream::poll_fn(move |cx| mapped.poll_recv(cx)));
         }
-        ctx.add_stream(stream::poll_fn(move |cx| incoming.poll_recv(cx)));
+        if let Some(mut incoming) = incoming {
+            ctx.add_stream(stream::poll_fn(move |cx| incoming.poll_recv(cx)));
+        }
         ctx.add_stream(stream::poll_fn(move |cx| found.poll_recv(cx)));
         DiscoveryActor {
             core: Core::new(config.clone(), me),
             rng: SystemEntropy,
             config,
             deps,
-            socket,
+            hellos,
+            named,
             sources,
             dht: None,
             contacts: Contacts::default(),
@@ -165,7 +198,7 @@ async fn spawn(
     });
     Ok(DiscoveryRunning {
         port: DiscoveryPort::new(&actor, Limits::default()),
-        hello_address: Some(hello_address.into()),
+        hello_address,
     })
 }
 
@@ -175,7 +208,9 @@ struct DiscoveryActor {
     rng: SystemEntropy,
     config: Config,
     deps: DiscoveryDeps,
-    socket: HelloSocket,
+    hellos: Hellos,
+    /// Peers of every topic, from the config.
+    named: Vec<EndpointAddr>,
     sources: Vec<Box<dyn PeerSource>>,
     dht: Option<DhtNode>,
     contacts: Contacts,
@@ -198,7 +233,7 @@ impl Actor for DiscoveryActor {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
-        self.health.hello_address = Some(self.socket.address().into());
+        self.health.hello_address = self.hellos.address().map(SocketAddr::V4);
         if self.config.sources.need_dht() {
             // Started from without waiting for the resolver, and also where no name resolves.
             self.contacts = Contacts::new(std::mem::take(&mut self.deps.contacts));
@@ -251,12 +286,12 @@ impl DiscoveryActor {
             Effect::Show(beacon) => self.sources.iter_mut().for_each(|s| s.show(&beacon)),
             Effect::Send(to, packet) => {
                 // UDP may lose it anyway: the core tries again.
-                if let Err(error) = self.socket.send(to, &packet) {
+                if let Err(error) = self.hellos.send(to, &packet) {
                     tracing::debug!(%to, %error, "hello not sent");
                 }
             }
             Effect::DialBack(to, packet) => {
-                if let Err(error) = self.socket.dial_back(to, &packet) {
+                if let Err(error) = self.hellos.dial_back(to, &packet) {
                     tracing::debug!(%to, %error, "dial-back not sent");
                 }
             }

@@ -2,7 +2,11 @@
 
 use std::net::{Ipv4Addr, SocketAddrV4};
 
+use kukuri_contract::{EndpointAddr, EndpointAddrError};
 use serde::{Deserialize, Serialize};
+
+use crate::core::given::MAX_GIVEN;
+use crate::error::DiscoveryError;
 
 /// Settings of the implementation `mainline`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -186,6 +190,148 @@ impl Default for Sources {
             lan: false,
             rendezvous: true,
             board: true,
+        }
+    }
+}
+
+/// Settings of the implementation `static`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct StaticConfig {
+    /// Peers of every topic, as `ENDPOINT@ADDRESS:PORT`, besides those that are named with a topic. At
+    /// most 64: as many as gossip keeps to be dialed. One that is not in a topic does not let us in.
+    pub peers: Vec<String>,
+    /// Most topics at once; the same bound as gossip's.
+    pub max_topics: usize,
+    /// First pause until a lonely node's peers are told again, in milliseconds; it doubles each time.
+    pub pause_min_ms: u64,
+    /// Longest pause until a lonely node's peers are told again, in milliseconds.
+    pub pause_max_ms: u64,
+    /// When a node without a neighbor says that it is alone, in milliseconds after the join. As with
+    /// `mainline`.
+    pub first_contact_ms: u64,
+}
+
+impl Default for StaticConfig {
+    fn default() -> Self {
+        let like = Config::default();
+        Self {
+            peers: Vec::new(),
+            max_topics: like.max_topics,
+            pause_min_ms: like.lookup_pause_min_ms,
+            pause_max_ms: like.lookup_pause_max_ms,
+            first_contact_ms: like.first_contact_ms,
+        }
+    }
+}
+
+impl StaticConfig {
+    /// The peers that it names.
+    pub(crate) fn named(&self) -> Result<Vec<EndpointAddr>, DiscoveryError> {
+        let wrong = |problem| DiscoveryError::Config {
+            field: "peers",
+            problem,
+        };
+        if self.peers.len() > MAX_GIVEN {
+            let many = self.peers.len();
+            return Err(wrong(format!("{many} are too many; at most {MAX_GIVEN}")));
+        }
+        let parse = |text: &String| {
+            let peer = text.parse();
+            peer.map_err(|error: EndpointAddrError| wrong(format!("{text:?}: {error}")))
+        };
+        self.peers.iter().map(parse).collect()
+    }
+
+    pub(crate) fn as_mainline(&self) -> Config {
+        Config {
+            max_topics: self.max_topics,
+            lookup_pause_min_ms: self.pause_min_ms,
+            lookup_pause_max_ms: self.pause_max_ms,
+            first_contact_ms: self.first_contact_ms,
+            ..Config::without_dht(false)
+        }
+    }
+}
+
+/// Settings of the implementation `lan`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct LanConfig {
+    /// Where the hello socket is bound. Port 0 takes a free one; an address other than 0.0.0.0 keeps to
+    /// the network of that address.
+    pub hello_bind: SocketAddrV4,
+    /// Most topics at once: as many as fit a beacon.
+    pub max_topics: usize,
+    /// When a node without a neighbor says why, in milliseconds after the join. As with `mainline`.
+    pub first_contact_ms: u64,
+}
+
+impl Default for LanConfig {
+    fn default() -> Self {
+        let like = Config::default();
+        Self {
+            hello_bind: like.hello_bind,
+            max_topics: like.max_topics,
+            first_contact_ms: like.first_contact_ms,
+        }
+    }
+}
+
+impl LanConfig {
+    pub(crate) fn as_mainline(&self) -> Config {
+        Config {
+            hello_bind: self.hello_bind,
+            max_topics: self.max_topics,
+            first_contact_ms: self.first_contact_ms,
+            ..Config::without_dht(true)
+        }
+    }
+}
+
+/// Settings of the implementation `memory`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct MemoryConfig {
+    /// Most topics at once: as many as fit a beacon.
+    pub max_topics: usize,
+    /// When a node without a neighbor says why, in milliseconds after the join. As with `mainline`; a
+    /// test that waits for it takes less.
+    pub first_contact_ms: u64,
+}
+
+impl Default for MemoryConfig {
+    fn default() -> Self {
+        let like = Config::default();
+        Self {
+            max_topics: like.max_topics,
+            first_contact_ms: like.first_contact_ms,
+        }
+    }
+}
+
+impl MemoryConfig {
+    pub(crate) fn as_mainline(&self) -> Config {
+        Config {
+            max_topics: self.max_topics,
+            first_contact_ms: self.first_contact_ms,
+            ..Config::without_dht(true)
+        }
+    }
+}
+
+impl Config {
+    /// What is needed without DHT and internet; `beacons`: others are seen by their beacons.
+    fn without_dht(beacons: bool) -> Self {
+        Self {
+            sources: Sources {
+                lan: beacons,
+                rendezvous: false,
+                board: false,
+                ..Sources::default()
+            },
+            port_mapping: false,
+            ..Self::default()
         }
     }
 }

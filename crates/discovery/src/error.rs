@@ -34,6 +34,12 @@ pub enum DiscoveryError {
     /// The local network can't be used as a source.
     #[error("can't use mDNS on the local network: {0}; turn discovery.sources.lan off")]
     Lan(String),
+    /// All seats of a directory are taken.
+    #[error(
+        "{} nodes are in the directory already, the most that may be; take another one",
+        crate::directory::MAX_SEATS
+    )]
+    DirectoryFull,
     /// A local DHT can't be started.
     #[error("can't start the local DHT: {0}")]
     LocalDht(#[source] io::Error),

@@ -8,7 +8,7 @@ use std::net::{Ipv4Addr, SocketAddrV4};
 
 use kukuri_conformance::in_namespace;
 use kukuri_contract::{Discover, DiscoveryEvent, Forget, HelloDrop, Source};
-use kukuri_discovery::{Config, Sources};
+use kukuri_discovery::{Config, LanConfig, LocalNetwork, Sources};
 use support::{Node, Start, address_of};
 
 /// A network of its own, so that no other test or machine is heard: a card whose cable ends at
@@ -35,7 +35,17 @@ async fn node(n: u64, secret: u8) -> Node {
         ..Config::default()
     });
     start.secret = Some(secret);
-    let node = start.node(n).await;
+    // Every other one has no other source at all, and is of the implementation `lan`.
+    let node = match n % 2 {
+        0 => start.node(n).await,
+        _ => {
+            let lan = LanConfig {
+                first_contact_ms: 1_000,
+                ..LanConfig::default()
+            };
+            start.node_by::<LocalNetwork>(lan, n).await
+        }
+    };
     // A member on this network has a private address.
     let mut address = address_of(n, node.id);
     address.direct = vec![([10, 77, 0, 1], 20_000 + n as u16).into()];

@@ -18,9 +18,10 @@ impl Handler<Discover> for DiscoveryActor {
     fn handle(&mut self, request: Discover, ctx: &mut Self::Context) -> Self::Result {
         let Discover {
             topic,
-            peers,
+            mut peers,
             cached,
         } = request;
+        peers.extend(self.named.iter().cloned());
         self.core.check_room(topic)?;
         let discover = Input::Discover {
             topic,

@@ -16,7 +16,7 @@ use kukuri_contract::{
 use tokio::sync::Mutex;
 
 use super::requests::check_address;
-use super::{sources, spawn};
+use super::{Way, sources, spawn};
 use crate::config::Config;
 
 /// Starts it: no socket is bound before there is a topic.
@@ -71,7 +71,7 @@ impl Topics {
         let own = spawn(
             self.config.clone(),
             self.deps.clone(),
-            sources(&self.config),
+            Way::Socket(sources(&self.config)),
         )
         .await;
         let own = own.map_err(|error| DiscoverError::NoSocket(error.to_string()))?;

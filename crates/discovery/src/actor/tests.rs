@@ -84,7 +84,10 @@ async fn member(n: u64, secret: u8) -> Member {
         clock: WallClock::system(),
         contacts: Vec::new(),
     };
-    let port = spawn(config, deps, vec![enter]).await.unwrap().port;
+    let port = spawn(config, deps, Way::Socket(vec![enter]))
+        .await
+        .unwrap()
+        .port;
     let address = EndpointAddr {
         id: endpoint,
         direct: vec![([127, 0, 0, 1], 20_000 + n as u16).into()],

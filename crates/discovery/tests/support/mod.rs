@@ -60,6 +60,15 @@ impl Start {
 
     /// Starts service number n, with an iroh endpoint that it says is at port 20000 + n.
     pub async fn node(self, n: u64) -> Node {
+        let config = self.config.clone();
+        self.node_by::<Mainline>(config, n).await
+    }
+
+    /// The same, made by another factory and with its config.
+    pub async fn node_by<F>(self, config: F::Config, n: u64) -> Node
+    where
+        F: Factory<Deps = DiscoveryDeps, Running = DiscoveryRunning>,
+    {
         let (id, identity) = MemoryIdentity::spawn(n);
         let (log, listener) = EventLog::new();
         let deps = DiscoveryDeps {
@@ -69,7 +78,7 @@ impl Start {
             clock: self.clock,
             contacts: self.contacts,
         };
-        let running = Mainline::spawn(self.config, deps).await.unwrap();
+        let running = F::spawn(config, deps).await.unwrap();
         let hello = hello(&running);
         let port = running.port;
         let mut address = address_of(n, id);
@@ -93,11 +102,12 @@ impl Start {
     }
 }
 
-/// Where a discovery on the DHT says hello.
+/// Where a discovery says hello; port 0 where it does not.
 fn hello(running: &DiscoveryRunning) -> SocketAddrV4 {
     match running.hello_address {
         Some(SocketAddr::V4(address)) => address,
-        other => panic!("no hello socket over IPv4: {other:?}"),
+        None => SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 0),
+        other => panic!("a hello socket over IPv6: {other:?}"),
     }
 }
 

@@ -195,7 +195,8 @@ impl Core {
 
     /// Sends hellos to members that were lost; one try each, the next one comes anyway.
     fn ask_lost(&mut self, id: TopicId, now: Now, rng: &mut impl Entropy) {
-        if !self.exchange.has_room() {
+        // Without a port nobody could answer.
+        if self.me.hello.port() == 0 || !self.exchange.has_room() {
             return;
         }
         let Some(topic) = self.topics.get_mut(&id) else {
