@@ -1,5 +1,7 @@
 //! The actor: hears all events and lets them change the series.
 
+mod none;
+
 use std::time::Duration;
 
 use actix::{Actor, ActorContext, AsyncContext, Context, Handler};
@@ -8,6 +10,7 @@ use kukuri_contract::{
     NodeEvent, Probe, Render, Stop, StoreEvent,
 };
 
+pub use self::none::NoMetrics;
 use crate::config::Config;
 use crate::core::record::{Change, Recorder};
 use crate::error::MetricsError;

@@ -21,3 +21,8 @@ impl Default for Config {
         }
     }
 }
+
+/// Settings of the implementation `none`: there are none.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct NoneConfig {}

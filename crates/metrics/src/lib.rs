@@ -2,7 +2,7 @@
 //!
 //! This is the only crate that knows the name of a series. [`core::series`] lists them all, with
 //! meaning, unit and labels; [`core::record`] says which event changes which. Labels are bounded:
-//! never an endpoint, never a topic.
+//! never an endpoint, never a topic. [`NoMetrics`] is for whoever wants none of it.
 
 pub mod core;
 
@@ -12,6 +12,6 @@ mod error;
 mod process;
 mod prometheus;
 
-pub use actor::PrometheusMetrics;
-pub use config::Config;
+pub use actor::{NoMetrics, PrometheusMetrics};
+pub use config::{Config, NoneConfig};
 pub use error::MetricsError;

@@ -10,7 +10,7 @@ use kukuri_contract::{
     SecretStoreKind, Source, StoreError, StoreEvent,
 };
 use kukuri_metrics::core::series::{ALL, PROCESS};
-use kukuri_metrics::{Config, PrometheusMetrics};
+use kukuri_metrics::{Config, NoMetrics, NoneConfig, PrometheusMetrics};
 
 async fn spawn() -> MetricsRunning {
     PrometheusMetrics::spawn(Config::default(), MetricsDeps {})
@@ -21,6 +21,21 @@ async fn spawn() -> MetricsRunning {
 #[actix::test]
 async fn clauses_of_every_service() {
     let running = spawn().await;
+    probe(&running.port).await;
+    shutdown(&running.port).await;
+}
+
+#[actix::test]
+async fn without_metrics_there_is_no_series_and_the_text_says_so() {
+    let running = NoMetrics::spawn(NoneConfig::default(), MetricsDeps {}).await;
+    let running = running.unwrap();
+    let node = Outlet::new([running.node]);
+    for _ in 0..1000 {
+        node.emit(NodeEvent::PostSent);
+    }
+    let text = running.port.render(Render).await.unwrap();
+    assert!(text.contains("counts nothing"), "{text}");
+    assert!(text.lines().all(|line| line.starts_with("# ")), "{text}");
     probe(&running.port).await;
     shutdown(&running.port).await;
 }
