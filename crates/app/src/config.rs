@@ -182,6 +182,9 @@ impl Config {
         given: Given,
     ) -> Result<Makers, ConfigError> {
         self.check_node()?;
+        if given.store.is_none() && given.identity.is_none() {
+            kinds::check_together(self)?;
+        }
         let makers = kinds::makers(self, prompt, given)?;
         makers.check().map_err(ConfigError::Section)?;
         Ok(makers)

@@ -37,6 +37,13 @@ pub enum ConfigError {
     /// A section names an implementation that this build does not have.
     #[error(transparent)]
     Kind(#[from] UnknownKind),
+    /// Posts would be numbered from 1 again by an author that others know.
+    #[error(
+        "store.kind is \"memory\", which forgets the numbers of this author's posts, but the author stays: \
+         others would take new posts for old ones; set identity.store to \"memory\" too, or keep another \
+         store.kind"
+    )]
+    StoreForgets,
     /// There is no data directory.
     #[error("this platform names no data directory; give one with --data-dir")]
     NoDataDir,

@@ -9,17 +9,25 @@ use figment::Figment;
 use kukuri_contract::{
     DiscoveryMaker, GossipMaker, IdentityMaker, Maker, MetricsMaker, StoreMaker,
 };
+#[cfg(feature = "discovery-lan")]
+use kukuri_discovery::LocalNetwork;
 #[cfg(feature = "discovery-mainline")]
 use kukuri_discovery::Mainline;
+#[cfg(feature = "discovery-static")]
+use kukuri_discovery::StaticPeers;
 #[cfg(feature = "gossip-iroh")]
 use kukuri_gossip::IrohGossip;
 use kukuri_identity::Prompt;
 #[cfg(feature = "identity-keyring")]
 use kukuri_identity::{KeyringIdentity, Setup};
+#[cfg(feature = "metrics-none")]
+use kukuri_metrics::NoMetrics;
 #[cfg(feature = "metrics-prometheus")]
 use kukuri_metrics::PrometheusMetrics;
 #[cfg(feature = "store-sqlite")]
 use kukuri_store::SqliteStore;
+#[cfg(feature = "store-memory")]
+use kukuri_store::{InMemoryStore, MemorySetup};
 use serde::{Serialize, Serializer};
 
 use crate::compose::Makers;
@@ -44,6 +52,10 @@ section! {
     DiscoveryConfig, DiscoveryMaker, "discovery" {
         "mainline" in "discovery-mainline" => mainline: kukuri_discovery::Config,
             |config, _| Maker::of::<Mainline>(config);
+        "static" in "discovery-static" => named: kukuri_discovery::StaticConfig,
+            |config, _| Maker::of::<StaticPeers>(config);
+        "lan" in "discovery-lan" => lan: kukuri_discovery::LanConfig,
+            |config, _| Maker::of::<LocalNetwork>(config);
     }
 }
 
@@ -60,6 +72,8 @@ section! {
     StoreConfig, StoreMaker, "store" {
         "sqlite" in "store-sqlite" => sqlite: kukuri_store::Config,
             |config, _| Maker::of::<SqliteStore>(config);
+        "memory" in "store-memory" => memory: kukuri_store::MemoryConfig,
+            |config, _| Maker::of::<InMemoryStore>(MemorySetup::from(config));
     }
 }
 
@@ -68,6 +82,8 @@ section! {
     MetricsConfig, MetricsMaker, "metrics" {
         "prometheus" in "metrics-prometheus" => prometheus: kukuri_metrics::Config,
             |config, _| Maker::of::<PrometheusMetrics>(config);
+        "none" in "metrics-none" => none: kukuri_metrics::NoneConfig,
+            |config, _| Maker::of::<NoMetrics>(config);
     }
 }
 
@@ -81,6 +97,21 @@ pub fn all() -> [(&'static str, &'static [Kind], &'static str); 5] {
         (MetricsConfig::SECTION, MetricsConfig::KINDS),
     ]
     .map(|(section, kinds)| (section, kinds, section::default_kind(kinds)))
+}
+
+/// The number of a post is never used twice by an author, so what it was has to last as long as the author.
+///
+/// # Errors
+/// The config chooses a store that forgets, and an identity that stays.
+pub fn check_together(config: &Config) -> Result<(), ConfigError> {
+    #[cfg(feature = "identity-keyring")]
+    if config.store.kind == "memory"
+        && config.identity.kind == "keyring"
+        && config.identity.keyring.store != kukuri_identity::StoreChoice::Memory
+    {
+        return Err(ConfigError::StoreForgets);
+    }
+    Ok(())
 }
 
 /// Implementations that the program gives, each in the place of what the config chooses.
