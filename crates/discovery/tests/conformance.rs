@@ -2,14 +2,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a test panics where it fails")]
 
-use std::net::{Ipv4Addr, SocketAddrV4};
-
-use kukuri_conformance::{EventLog, MemoryIdentity, probe, shutdown};
-use kukuri_contract::{DiscoveryDeps, DiscoveryRunning, Factory, Outlet, WallClock};
-use kukuri_discovery::{
-    Config, DirectorySetup, LanConfig, LocalNetwork, Mainline, SharedDirectory, Sources,
-    StaticConfig, StaticPeers,
-};
+use kukuri_conformance::{EventLog, MemoryIdentity};
+use kukuri_contract::{DiscoveryDeps, Factory, Outlet, WallClock};
+use kukuri_discovery::{Config, Mainline, Sources};
 
 #[actix::test]
 async fn clauses_of_every_service() {
@@ -21,19 +16,9 @@ async fn clauses_of_every_service_with_topics_kept_apart() {
     all_clauses(true).await;
 }
 
-#[actix::test]
-async fn clauses_of_every_service_without_a_dht() {
-    try_out::<StaticPeers>(StaticConfig::default()).await;
-    try_out::<SharedDirectory>(DirectorySetup::default()).await;
-    let hello_bind = SocketAddrV4::new(Ipv4Addr::LOCALHOST, 0);
-    try_out::<LocalNetwork>(LanConfig {
-        hello_bind,
-        ..LanConfig::default()
-    })
-    .await;
-}
-
 async fn all_clauses(separate_topics: bool) {
+    let (endpoint, identity) = MemoryIdentity::spawn(1);
+    let (_log, listener) = EventLog::new();
     let config = Config {
         sources: Sources {
             rendezvous: false,
@@ -43,15 +28,6 @@ async fn all_clauses(separate_topics: bool) {
         separate_topics,
         ..Config::default()
     };
-    try_out::<Mainline>(config).await;
-}
-
-async fn try_out<F>(config: F::Config)
-where
-    F: Factory<Deps = DiscoveryDeps, Running = DiscoveryRunning>,
-{
-    let (endpoint, identity) = MemoryIdentity::spawn(1);
-    let (_log, listener) = EventLog::new();
     let deps = DiscoveryDeps {
         endpoint,
         identity,
@@ -59,7 +35,7 @@ where
         clock: WallClock::system(),
         contacts: Vec::new(),
     };
-    let running = F::spawn(config, deps).await.unwrap();
-    probe(&running.port).await;
-    shutdown(&running.port).await;
+    let running = Mainline::spawn(config, deps).await.unwrap();
+    running.port.probe().await.unwrap();
+    running.port.stop().await.unwrap();
 }

@@ -6,7 +6,7 @@ use std::net::{Ipv4Addr, UdpSocket};
 use std::time::Duration;
 
 use iroh::SecretKey;
-use kukuri_conformance::{EventLog, probe, shutdown};
+use kukuri_conformance::EventLog;
 use kukuri_contract::{EndpointId, EndpointKey, Factory, GossipDeps, Lease, Outlet};
 use kukuri_gossip::{Config, IrohGossip};
 
@@ -24,8 +24,8 @@ async fn clauses_of_every_service() {
         lease: Lease::endless(),
     };
     let running = IrohGossip::spawn(config, deps).await.unwrap();
-    probe(&running.port).await;
-    shutdown(&running.port).await;
+    running.port.probe().await.unwrap();
+    running.port.stop().await.unwrap();
     // The port is free again, once the actor is gone.
     let free = async {
         while UdpSocket::bind(running.addresses.bound[0]).is_err() {

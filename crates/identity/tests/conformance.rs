@@ -4,7 +4,6 @@
 
 use std::path::Path;
 
-use kukuri_conformance::{probe, shutdown};
 use kukuri_contract::{
     AddTopic, AddTopicError, AuthorId, CallError, Epoch, Factory, IdentityDeps, IdentityRunning,
     RemoveTopic, Sign, SignRequest, TopicKeys, TopicKeysError, TopicSecret, UnixMillis, WallClock,
@@ -37,8 +36,8 @@ async fn spawn(dir: &Path, max_topics: usize) -> IdentityRunning {
 async fn clauses_of_every_service() {
     let dir = tempfile::tempdir().unwrap();
     let running = spawn(dir.path(), 8).await;
-    probe(&running.port).await;
-    shutdown(&running.port).await;
+    running.port.probe().await.unwrap();
+    running.port.stop().await.unwrap();
 }
 
 #[actix::test]

@@ -4,7 +4,6 @@
 
 use std::time::Duration;
 
-use kukuri_conformance::{probe, shutdown};
 use kukuri_contract::{
     DiscoveryEvent, Factory, HelloDrop, MetricsDeps, MetricsRunning, NodeEvent, Outlet, Render,
     SecretStoreKind, Source, StoreError, StoreEvent,
@@ -21,8 +20,8 @@ async fn spawn() -> MetricsRunning {
 #[actix::test]
 async fn clauses_of_every_service() {
     let running = spawn().await;
-    probe(&running.port).await;
-    shutdown(&running.port).await;
+    running.port.probe().await.unwrap();
+    running.port.stop().await.unwrap();
 }
 
 #[actix::test]

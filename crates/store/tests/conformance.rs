@@ -5,11 +5,11 @@
 use std::path::Path;
 
 use bytes::Bytes;
-use kukuri_conformance::{EventLog, probe, shutdown};
+use kukuri_conformance::{EventLog, Made, Store, conforms};
 use kukuri_contract::{
     AuthorId, EndpointAddr, EndpointId, Factory, KnownPeers, LastSeq, Outlet, Post, Posts,
-    Remember, SavePost, Source, StoreDeps, StoreError, StoreEvent, StorePort, TopicId, UnixMillis,
-    WallClock,
+    Remember, SavePost, Source, StoreDeps, StoreError, StoreEvent, StoreMaker, StorePort, TopicId,
+    UnixMillis, WallClock,
 };
 use kukuri_store::{Config, InMemoryStore, MemoryConfig, MemorySetup, OpenError, SqliteStore};
 
@@ -72,11 +72,9 @@ fn peer(n: u8, seen_at: u64) -> Remember {
 }
 
 #[actix::test]
-async fn clauses_of_every_service() {
-    let dir = tempfile::tempdir().unwrap();
-    let (port, _log) = open(dir.path()).await;
-    probe(&port).await;
-    shutdown(&port).await;
+async fn the_clauses_of_the_contract() {
+    let maker = StoreMaker::of::<SqliteStore>(Config::default());
+    conforms::<Store>(&Made::by(maker)).await;
 }
 
 #[actix::test]
