@@ -12,7 +12,7 @@ use kukuri_contract::{
     DialResult, EndpointAddr, EndpointId, EndpointKey, GossipEvent, Lease, LocalAddresses,
     MemberKeys, Outlet, TopicId,
 };
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Mutex, mpsc, watch};
 use tokio::time::timeout;
 
 use crate::ask::{ASK_ALPN, Answerer, Line};
@@ -45,6 +45,8 @@ pub struct Swarms {
     lookup: MemoryLookup,
     events: mpsc::Sender<SwarmEvent>,
     config: Config,
+    /// Held by who closes all of it.
+    closing: Arc<Mutex<()>>,
 }
 
 /// What happened at the endpoint.
@@ -97,6 +99,7 @@ impl Swarms {
             lookup,
             events,
             config: config.clone(),
+            closing: Arc::default(),
         };
         Ok((swarms, received))
     }
@@ -226,8 +229,10 @@ impl Swarms {
         }
     }
 
-    /// Leaves all swarms and closes the endpoint.
+    /// Leaves all swarms and closes the endpoint. Whoever closes it too returns when it is closed, not
+    /// before: a second `Stop` would end the actor in the middle of the first.
     pub async fn close(&self) {
+        let _closing = self.closing.lock().await;
         let close = async {
             // Neighbors are told, then the connections end.
             if let Err(error) = self.router.shutdown().await {
