@@ -1,5 +1,7 @@
 //! What a clause is, what it is tried on, and what tries it.
 
+use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
@@ -187,18 +189,30 @@ pub trait Subject<S: Service> {
     fn start(&self, n: u64, deps: S::Deps) -> Local<'_, S::Running>;
 }
 
-/// An implementation with its config.
-#[derive(Debug)]
+/// What makes a service.
+type MakerOf<S> = Maker<<S as Service>::Deps, <S as Service>::Running>;
+
+/// An implementation with its config, or one for each instance.
 pub struct Made<S: Service> {
-    maker: Maker<S::Deps, S::Running>,
+    make: Box<dyn Fn(u64) -> MakerOf<S>>,
+    /// An instance that is started again is made by a clone of the same maker, as in a node.
+    makers: RefCell<BTreeMap<u64, MakerOf<S>>>,
     lacks: Vec<Capability>,
 }
 
 impl<S: Service> Made<S> {
-    /// By a maker; all instances are made by it.
-    pub fn by(maker: Maker<S::Deps, S::Running>) -> Self {
-        let lacks = Vec::new();
-        Self { maker, lacks }
+    /// All instances are made by one maker.
+    pub fn by(maker: MakerOf<S>) -> Self {
+        Self::each(move |_| maker.clone())
+    }
+
+    /// Each instance is made by a maker of its own, where what a config opens is one node's.
+    pub fn each(make: impl Fn(u64) -> MakerOf<S> + 'static) -> Self {
+        Self {
+            make: Box::new(make),
+            makers: RefCell::default(),
+            lacks: Vec::new(),
+        }
     }
 
     /// Says that it is without something.
@@ -206,21 +220,27 @@ impl<S: Service> Made<S> {
         self.lacks.push(capability);
         self
     }
+
+    fn maker(&self, n: u64) -> MakerOf<S> {
+        let mut makers = self.makers.borrow_mut();
+        makers.entry(n).or_insert_with(|| (self.make)(n)).clone()
+    }
 }
 
 impl<S: Service> Subject<S> for Made<S> {
     fn name(&self) -> String {
-        self.maker.name().to_owned()
+        (self.make)(0).name().to_owned()
     }
 
     fn lacks(&self) -> &[Capability] {
         &self.lacks
     }
 
-    fn start(&self, _: u64, deps: S::Deps) -> Local<'_, S::Running> {
+    fn start(&self, n: u64, deps: S::Deps) -> Local<'_, S::Running> {
+        let maker = self.maker(n);
         Box::pin(async move {
-            let made = self.maker.spawn(deps).await;
-            made.unwrap_or_else(|error| panic!("{:?}: {error}", self.maker))
+            let made = maker.spawn(deps).await;
+            made.unwrap_or_else(|error| panic!("{maker:?}: {error}"))
         })
     }
 }

@@ -33,19 +33,27 @@
 //! - [`EventLog`] listens to an actor's events and lets a test wait for one.
 //! - [`in_namespace`] gives a test a network of its own.
 
+mod discovery;
 mod events;
 mod every;
+mod gossip;
+mod identity;
 mod kit;
+mod metrics;
 mod namespace;
 pub mod reference;
 mod store;
 
+pub use discovery::Discovery;
 pub use events::EventLog;
 pub use every::clauses as clauses_of_every_service;
+pub use gossip::Gossip;
+pub use identity::Identity;
 pub use kit::{
     Broken, Capability, Clause, Held, Local, Made, PATIENCE, Reply, Service, ServicePort, Stage,
     Subject, broken_clauses, conforms,
 };
+pub use metrics::Metrics;
 pub use namespace::in_namespace;
 pub use reference::MemoryIdentity;
 pub use store::Store;

@@ -1,41 +1,57 @@
-//! The clauses of the contract, on the implementation `mainline`.
+//! The clauses of the contract, on the implementation `mainline` and a DHT on loopback.
 
 #![allow(clippy::unwrap_used, reason = "a test panics where it fails")]
 
-use kukuri_conformance::{EventLog, MemoryIdentity};
-use kukuri_contract::{DiscoveryDeps, Factory, Outlet, WallClock};
-use kukuri_discovery::{Config, Mainline, Sources};
+use std::net::{Ipv4Addr, SocketAddrV4};
 
-#[actix::test]
-async fn clauses_of_every_service() {
-    all_clauses(false).await;
+use kukuri_conformance::{Capability, Discovery, Made, conforms};
+use kukuri_contract::DiscoveryMaker;
+use kukuri_discovery::{Config, LocalDht, Mainline, Sources};
+
+const LOOPBACK: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::LOCALHOST, 0);
+
+fn config(dht: &LocalDht) -> Config {
+    Config {
+        bootstrap: vec![dht.bootstrap().to_string()],
+        dht_bind: LOOPBACK,
+        hello_bind: LOOPBACK,
+        ..Config::default()
+    }
+}
+
+async fn all_clauses(config: Config) {
+    conforms::<Discovery>(&Made::by(DiscoveryMaker::of::<Mainline>(config))).await;
 }
 
 #[actix::test]
-async fn clauses_of_every_service_with_topics_kept_apart() {
-    all_clauses(true).await;
+async fn the_clauses_of_the_contract() {
+    all_clauses(config(&LocalDht::start(10, 0).unwrap())).await;
 }
 
-async fn all_clauses(separate_topics: bool) {
-    let (endpoint, identity) = MemoryIdentity::spawn(1);
-    let (_log, listener) = EventLog::new();
+#[actix::test]
+async fn the_clauses_with_topics_kept_apart() {
+    all_clauses(Config {
+        separate_topics: true,
+        // Each has a DHT node of its own, of which there are many at the bound.
+        max_topics: 4,
+        ..config(&LocalDht::start(10, 0).unwrap())
+    })
+    .await;
+}
+
+#[actix::test]
+async fn the_clauses_without_a_dht() {
     let config = Config {
+        dht_bind: LOOPBACK,
+        hello_bind: LOOPBACK,
         sources: Sources {
             rendezvous: false,
             board: false,
             ..Sources::default()
         },
-        separate_topics,
         ..Config::default()
     };
-    let deps = DiscoveryDeps {
-        endpoint,
-        identity,
-        events: Outlet::new([listener]),
-        clock: WallClock::system(),
-        contacts: Vec::new(),
-    };
-    let running = Mainline::spawn(config, deps).await.unwrap();
-    running.port.probe().await.unwrap();
-    running.port.stop().await.unwrap();
+    let maker = DiscoveryMaker::of::<Mainline>(config);
+    let lonely = Made::by(maker).without(Capability::Announces);
+    conforms::<Discovery>(&lonely).await;
 }

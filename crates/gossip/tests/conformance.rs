@@ -1,4 +1,4 @@
-//! The clauses of the contract, on the implementation `iroh`.
+//! The clauses of the contract, on the implementation `iroh` and real endpoints on loopback.
 
 #![allow(clippy::unwrap_used, reason = "a test panics where it fails")]
 
@@ -6,27 +6,34 @@ use std::net::{Ipv4Addr, UdpSocket};
 use std::time::Duration;
 
 use iroh::SecretKey;
-use kukuri_conformance::EventLog;
-use kukuri_contract::{EndpointId, EndpointKey, Factory, GossipDeps, Lease, Outlet};
+use kukuri_conformance::{Gossip, Made, conforms};
+use kukuri_contract::{EndpointId, EndpointKey, Factory, GossipDeps, GossipMaker, Lease, Outlet};
 use kukuri_gossip::{Config, IrohGossip};
 
-#[actix::test]
-async fn clauses_of_every_service() {
-    let (_log, listener) = EventLog::new();
-    let config = Config {
+fn config() -> Config {
+    Config {
         bind: (Ipv4Addr::LOCALHOST, 0).into(),
         ..Config::default()
-    };
+    }
+}
+
+#[actix::test]
+async fn the_clauses_of_the_contract() {
+    let maker = GossipMaker::of::<IrohGossip>(config());
+    conforms::<Gossip>(&Made::by(maker)).await;
+}
+
+#[actix::test]
+async fn its_port_is_free_after_its_end() {
     let deps = GossipDeps {
         endpoint: EndpointId::from_bytes(*SecretKey::from_bytes(&[1; 32]).public().as_bytes()),
         key: EndpointKey::new([1; 32]),
-        events: Outlet::new([listener]),
+        events: Outlet::new([]),
         lease: Lease::endless(),
     };
-    let running = IrohGossip::spawn(config, deps).await.unwrap();
-    running.port.probe().await.unwrap();
+    let running = IrohGossip::spawn(config(), deps).await.unwrap();
     running.port.stop().await.unwrap();
-    // The port is free again, once the actor is gone.
+    // Once the actor is gone.
     let free = async {
         while UdpSocket::bind(running.addresses.bound[0]).is_err() {
             tokio::task::yield_now().await;

@@ -2,16 +2,17 @@
 
 #![allow(clippy::unwrap_used, reason = "a test panics where it fails")]
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use kukuri_conformance::{Identity, Made, conforms};
 use kukuri_contract::{
-    AddTopic, AddTopicError, AuthorId, CallError, Epoch, Factory, IdentityDeps, IdentityRunning,
-    RemoveTopic, Sign, SignRequest, TopicKeys, TopicKeysError, TopicSecret, UnixMillis, WallClock,
-    Whoami,
+    AddTopic, AddTopicError, AuthorId, CallError, Epoch, Factory, IdentityDeps, IdentityMaker,
+    IdentityRunning, RemoveTopic, Sign, SignRequest, TopicKeys, TopicKeysError, TopicSecret,
+    UnixMillis, WallClock, Whoami,
 };
 use kukuri_identity::{Config, KeyringIdentity, StoreChoice};
 
-async fn spawn(dir: &Path, max_topics: usize) -> IdentityRunning {
+fn key_file(dir: &Path) -> PathBuf {
     let key = dir.join("key");
     std::fs::write(&key, [7; 32]).unwrap();
     #[cfg(unix)]
@@ -19,6 +20,11 @@ async fn spawn(dir: &Path, max_topics: usize) -> IdentityRunning {
         use std::os::unix::fs::PermissionsExt;
         std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o600)).unwrap();
     }
+    key
+}
+
+async fn spawn(dir: &Path, max_topics: usize) -> IdentityRunning {
+    let key = key_file(dir);
     let config = Config {
         store: StoreChoice::File,
         key_file: Some(key),
@@ -32,12 +38,30 @@ async fn spawn(dir: &Path, max_topics: usize) -> IdentityRunning {
     KeyringIdentity::spawn(config.into(), deps).await.unwrap()
 }
 
+async fn all_clauses(config: impl Fn() -> Config + 'static) {
+    let maker = move |_| IdentityMaker::of::<KeyringIdentity>(config().into());
+    conforms::<Identity>(&Made::each(maker)).await;
+}
+
 #[actix::test]
-async fn clauses_of_every_service() {
+async fn the_clauses_of_the_contract_with_an_encrypted_file() {
     let dir = tempfile::tempdir().unwrap();
-    let running = spawn(dir.path(), 8).await;
-    running.port.probe().await.unwrap();
-    running.port.stop().await.unwrap();
+    let key = key_file(dir.path());
+    all_clauses(move || Config {
+        store: StoreChoice::File,
+        key_file: Some(key.clone()),
+        ..Config::default()
+    })
+    .await;
+}
+
+#[actix::test]
+async fn the_clauses_of_the_contract_in_memory() {
+    all_clauses(|| Config {
+        store: StoreChoice::Memory,
+        ..Config::default()
+    })
+    .await;
 }
 
 #[actix::test]

@@ -4,9 +4,10 @@
 
 use std::time::Duration;
 
+use kukuri_conformance::{Made, Metrics, conforms};
 use kukuri_contract::{
-    DiscoveryEvent, Factory, HelloDrop, MetricsDeps, MetricsRunning, NodeEvent, Outlet, Render,
-    SecretStoreKind, Source, StoreError, StoreEvent,
+    DiscoveryEvent, Factory, HelloDrop, MetricsDeps, MetricsMaker, MetricsRunning, NodeEvent,
+    Outlet, Render, SecretStoreKind, Source, StoreError, StoreEvent,
 };
 use kukuri_metrics::core::series::{ALL, PROCESS};
 use kukuri_metrics::{Config, NoMetrics, NoneConfig, PrometheusMetrics};
@@ -18,10 +19,9 @@ async fn spawn() -> MetricsRunning {
 }
 
 #[actix::test]
-async fn clauses_of_every_service() {
-    let running = spawn().await;
-    running.port.probe().await.unwrap();
-    running.port.stop().await.unwrap();
+async fn the_clauses_of_the_contract() {
+    let maker = MetricsMaker::of::<PrometheusMetrics>(Config::default());
+    conforms::<Metrics>(&Made::by(maker)).await;
 }
 
 #[actix::test]

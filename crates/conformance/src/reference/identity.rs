@@ -3,169 +3,130 @@
 //! Its keys are derived in the simplest way that keeps topics, secrets and epochs apart, which is
 //! not the way of `docs/PROTOCOL.md`: it meets only its own kind.
 
-use std::collections::BTreeMap;
+mod actor;
 
-use actix::{Actor, ActorContext, Context, Handler};
-use ed25519_dalek::{Signer, SigningKey};
+use std::cell::Cell;
+use std::time::Duration;
+
+use actix::Actor;
 use kukuri_contract::{
-    AddTopic, AddTopicError, AuthorId, AuthorLinks, EndpointId, EpochKeys, IdentityInfo,
-    IdentityPort, InfoHash, KeyBytes, Limits, Links, LinksError, Never, Probe, RemoveTopic,
-    SecretStoreKind, Sign, SignError, SignRequest, Signature, Stop, TopicId, TopicKeys,
-    TopicKeysError, Whoami,
+    EndpointId, EndpointKey, IdentityDeps, IdentityPort, IdentityRunning, KeyBytes,
 };
-use sha2::{Digest, Sha256};
 
-/// An identity made from a number: the same number gives the same keys.
-#[derive(Debug)]
+use super::flaw::{Conduct, Flaw};
+use crate::identity::Identity;
+use crate::kit::{Local, Subject};
+use actor::MemoryActor;
+
+/// What can be wrong with this identity.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// What can be wrong with every service.
+    Any(Flaw),
+    /// Says when asked that its author is another.
+    SaysAnother,
+    /// Each start is another identity.
+    StartsAnew,
+    /// Each node has an id of its own for a topic.
+    NamesForItself,
+    /// One key is for two uses.
+    SharesAKey,
+    /// The key of a topic's members is the same in every epoch.
+    NeverChanges,
+    /// The key for beacons is the same in every topic.
+    MixesTopics,
+    /// Has a key for posts in public topics, too.
+    SealsAll,
+    /// Has keys of a topic that was removed.
+    Remembers,
+    /// Takes any number of topics.
+    Boundless,
+    /// Signs heartbeats by the key of the author.
+    MixesKeys,
+    /// Signs a link of any author.
+    LinksAnybody,
+    /// Revokes somebody that nobody has revoked.
+    MakesUpLinks,
+}
+
+/// Each fault with the clause that it breaks.
+pub const FAULTS: [(Fault, &str); 12] = [
+    (Fault::SaysAnother, "it_is_who_it_says"),
+    (Fault::StartsAnew, "a_restart_is_the_same_identity"),
+    (Fault::NamesForItself, "a_topic_is_its_name_and_secret"),
+    (Fault::SharesAKey, "members_derive_the_same_keys"),
+    (Fault::NeverChanges, "keys_change_with_the_epoch"),
+    (Fault::MixesTopics, "topics_are_kept_apart"),
+    (Fault::SealsAll, "only_a_secret_topic_seals_its_posts"),
+    (Fault::Remembers, "an_unknown_topic_is_refused"),
+    (Fault::Boundless, "no_more_topics_than_the_bound"),
+    (
+        Fault::MixesKeys,
+        "a_statement_is_signed_by_the_key_that_it_is_of",
+    ),
+    (Fault::LinksAnybody, "no_link_in_anothers_name"),
+    (Fault::MakesUpLinks, "links_are_told_as_they_are"),
+];
+
+/// Most topics of a reference identity.
+const MAX_TOPICS: usize = 8;
+
+/// Identities made from numbers: the same number gives the same keys.
+#[derive(Debug, Default)]
 pub struct MemoryIdentity {
-    endpoint: SigningKey,
-    author: SigningKey,
-    topics: BTreeMap<TopicId, ([u8; 32], bool)>,
+    fault: Option<Fault>,
+    starts: Cell<u64>,
 }
 
 impl MemoryIdentity {
-    /// Starts the service of identity number `n` in the current actix `System`.
-    pub fn spawn(n: u64) -> (EndpointId, IdentityPort) {
-        let key =
-            |label: &str| SigningKey::from_bytes(&hash(&[label.as_bytes(), &n.to_be_bytes()]));
-        let identity = Self {
-            endpoint: key("endpoint"),
-            author: key("author"),
-            topics: BTreeMap::new(),
-        };
-        let id = EndpointId::from_bytes(identity.endpoint.verifying_key().to_bytes());
-        (id, IdentityPort::new(&identity.start(), Limits::default()))
-    }
-
-    fn ids(&self) -> (EndpointId, AuthorId) {
-        (
-            EndpointId::from_bytes(self.endpoint.verifying_key().to_bytes()),
-            AuthorId::from_bytes(self.author.verifying_key().to_bytes()),
-        )
-    }
-}
-
-impl Actor for MemoryIdentity {
-    type Context = Context<Self>;
-}
-
-impl Handler<Whoami> for MemoryIdentity {
-    type Result = Result<IdentityInfo, Never>;
-
-    fn handle(&mut self, _: Whoami, _: &mut Self::Context) -> Self::Result {
-        let (endpoint, author) = self.ids();
-        Ok(IdentityInfo {
-            endpoint,
-            author,
-            links: AuthorLinks::default(),
-            store: SecretStoreKind::Memory,
-        })
-    }
-}
-
-impl Handler<Links> for MemoryIdentity {
-    type Result = Result<AuthorLinks, LinksError>;
-
-    fn handle(&mut self, _: Links, _: &mut Self::Context) -> Self::Result {
-        Ok(AuthorLinks::default())
-    }
-}
-
-impl Handler<AddTopic> for MemoryIdentity {
-    type Result = Result<TopicId, AddTopicError>;
-
-    fn handle(&mut self, request: AddTopic, _: &mut Self::Context) -> Self::Result {
-        let secret = request.secret.as_ref().map(|s| s.expose().as_slice());
-        let sealed = secret.is_some();
-        let key = hash(&[
-            b"topic",
-            request.name.as_str().as_bytes(),
-            secret.unwrap_or(b""),
-        ]);
-        let topic = TopicId::from_bytes(hash(&[b"id", &key]));
-        self.topics.insert(topic, (key, sealed));
-        Ok(topic)
-    }
-}
-
-impl Handler<RemoveTopic> for MemoryIdentity {
-    type Result = Result<(), Never>;
-
-    fn handle(&mut self, request: RemoveTopic, _: &mut Self::Context) -> Self::Result {
-        self.topics.remove(&request.topic);
-        Ok(())
-    }
-}
-
-impl Handler<TopicKeys> for MemoryIdentity {
-    type Result = Result<EpochKeys, TopicKeysError>;
-
-    fn handle(&mut self, request: TopicKeys, _: &mut Self::Context) -> Self::Result {
-        let unknown = TopicKeysError::UnknownTopic(request.topic);
-        let (key, sealed) = self.topics.get(&request.topic).ok_or(unknown)?;
-        let epoch = request.epoch.0.to_be_bytes();
-        let derive = |label: &str| hash(&[label.as_bytes(), key, &epoch]);
-        let mut infohash = [0; 20];
-        infohash.copy_from_slice(&derive("infohash")[..20]);
-        Ok(EpochKeys {
-            infohash: InfoHash::from_bytes(infohash),
-            hello_tag: KeyBytes::new(derive("tag")),
-            hello_request: KeyBytes::new(derive("request")),
-            hello_reply: KeyBytes::new(derive("reply")),
-            beacon: KeyBytes::new(derive("beacon")),
-            board_key: KeyBytes::new(derive("board key")),
-            board_seal: KeyBytes::new(derive("board seal")),
-            board_salt: KeyBytes::new(derive("board salt")),
-            member: KeyBytes::new(derive("member")),
-            repair: KeyBytes::new(derive("repair")),
-            post_seal: sealed.then(|| KeyBytes::new(derive("post"))),
-        })
-    }
-}
-
-impl Handler<Sign> for MemoryIdentity {
-    type Result = Result<Signature, SignError>;
-
-    fn handle(&mut self, Sign(request): Sign, _: &mut Self::Context) -> Self::Result {
-        let (_, author) = self.ids();
-        match &request {
-            SignRequest::Record { .. } | SignRequest::Heartbeat { .. } => {
-                Ok(sign(&self.endpoint, &request))
-            }
-            SignRequest::Link { author: a, .. } if *a != author => Err(SignError::NotOurs),
-            _ => Ok(sign(&self.author, &request)),
+    /// With a fault.
+    pub fn with(fault: Fault) -> Self {
+        Self {
+            fault: Some(fault),
+            ..Self::default()
         }
     }
-}
 
-impl Handler<Probe> for MemoryIdentity {
-    type Result = Result<(), Never>;
-
-    fn handle(&mut self, _: Probe, _: &mut Self::Context) -> Self::Result {
-        Ok(())
+    /// Starts the service of identity number `n` in the current actix `System`, for the tests of other
+    /// services: it takes any number of topics.
+    pub fn spawn(n: u64) -> (EndpointId, IdentityPort) {
+        let actor = MemoryActor::new(n, Conduct::new(None), Some(Fault::Boundless));
+        let endpoint = actor.info().endpoint;
+        let limits = kukuri_contract::Limits::default();
+        (endpoint, IdentityPort::new(&actor.start(), limits))
     }
 }
 
-impl Handler<Stop> for MemoryIdentity {
-    type Result = Result<(), Never>;
-
-    fn handle(&mut self, _: Stop, ctx: &mut Self::Context) -> Self::Result {
-        ctx.stop();
-        Ok(())
+impl Subject<Identity> for MemoryIdentity {
+    fn name(&self) -> String {
+        format!("identity in memory, {:?}", self.fault)
     }
-}
 
-kukuri_contract::supervised!(MemoryIdentity);
-
-fn sign(key: &SigningKey, request: &SignRequest) -> Signature {
-    Signature::from_bytes(key.sign(&request.preimage()).to_bytes())
-}
-
-fn hash(parts: &[&[u8]]) -> [u8; 32] {
-    let mut hasher = Sha256::new();
-    for part in parts {
-        hasher.update((part.len() as u64).to_be_bytes());
-        hasher.update(part);
+    fn patience(&self) -> Duration {
+        super::PATIENCE
     }
-    hasher.finalize().into()
+
+    fn start(&self, n: u64, _: IdentityDeps) -> Local<'_, IdentityRunning> {
+        Box::pin(async move {
+            let flaw = match self.fault {
+                Some(Fault::Any(flaw)) => Some(flaw),
+                _ => None,
+            };
+            self.starts.set(self.starts.get() + 1);
+            let number = match self.fault {
+                Some(Fault::StartsAnew) => self.starts.get(),
+                _ => n,
+            };
+            let conduct = Conduct::new(flaw);
+            let limits = conduct.limits();
+            let actor = MemoryActor::new(number, conduct, self.fault);
+            IdentityRunning {
+                info: actor.info(),
+                store_note: "memory".to_owned(),
+                endpoint_key: EndpointKey::new(actor.endpoint_key()),
+                book_key: KeyBytes::new(actor.book_key()),
+                port: IdentityPort::new(&actor.start(), limits),
+            }
+        })
+    }
 }
