@@ -1,4 +1,4 @@
-//! The clauses of the contract, on the implementation `mainline` and a DHT on loopback.
+//! The clauses of the contract, on the implementation `mainline` and a DHT on loopback, and on those without one.
 
 #![allow(clippy::unwrap_used, reason = "a test panics where it fails")]
 
@@ -6,7 +6,9 @@ use std::net::{Ipv4Addr, SocketAddrV4};
 
 use kukuri_conformance::{Capability, Discovery, Made, conforms};
 use kukuri_contract::DiscoveryMaker;
-use kukuri_discovery::{Config, LocalDht, Mainline, Sources};
+use kukuri_discovery::{
+    Config, DirectorySetup, LocalDht, Mainline, SharedDirectory, Sources, StaticConfig, StaticPeers,
+};
 
 const LOOPBACK: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::LOCALHOST, 0);
 
@@ -54,4 +56,18 @@ async fn the_clauses_without_a_dht() {
     let maker = DiscoveryMaker::of::<Mainline>(config);
     let lonely = Made::by(maker).without(Capability::Announces);
     conforms::<Discovery>(&lonely).await;
+}
+
+/// One shared directory, as all nodes of a process have it.
+#[actix::test]
+async fn the_clauses_in_memory() {
+    let maker = DiscoveryMaker::of::<SharedDirectory>(DirectorySetup::default());
+    conforms::<Discovery>(&Made::by(maker)).await;
+}
+
+#[actix::test]
+async fn the_clauses_with_static_peers() {
+    let maker = DiscoveryMaker::of::<StaticPeers>(StaticConfig::default());
+    let named_only = Made::by(maker).without(Capability::Announces);
+    conforms::<Discovery>(&named_only).await;
 }

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use kukuri_conformance::{Made, Metrics, conforms};
+use kukuri_conformance::{Capability, Made, Metrics, conforms};
 use kukuri_contract::{
     DiscoveryEvent, Factory, HelloDrop, MetricsDeps, MetricsMaker, MetricsRunning, NodeEvent,
     Outlet, Render, SecretStoreKind, Source, StoreError, StoreEvent,
@@ -35,8 +35,12 @@ async fn without_metrics_there_is_no_series_and_the_text_says_so() {
     let text = running.port.render(Render).await.unwrap();
     assert!(text.contains("counts nothing"), "{text}");
     assert!(text.lines().all(|line| line.starts_with("# ")), "{text}");
-    probe(&running.port).await;
-    shutdown(&running.port).await;
+}
+
+#[actix::test]
+async fn the_clauses_of_the_contract_without_metrics() {
+    let none = Made::by(MetricsMaker::of::<NoMetrics>(NoneConfig::default()));
+    conforms::<Metrics>(&none.without(Capability::Renders)).await;
 }
 
 #[actix::test]

@@ -78,24 +78,23 @@ async fn the_clauses_of_the_contract() {
 }
 
 #[actix::test]
-async fn clauses_of_every_service_in_memory() {
-    let deps = StoreDeps {
-        data_dir: std::path::PathBuf::new(),
-        clock: WallClock::system(),
-        events: Outlet::new([]),
-    };
-    let running = InMemoryStore::spawn(MemorySetup::default(), deps).await;
-    let port = running.unwrap().port;
-    probe(&port).await;
-    shutdown(&port).await;
+async fn the_clauses_of_the_contract_in_memory() {
+    // A node of its own has a store of its own; one that is started again finds what it had.
+    let maker = |_| StoreMaker::of::<InMemoryStore>(MemorySetup::default());
+    conforms::<Store>(&Made::each(maker)).await;
+}
+
+#[test]
+fn a_wrong_setting_of_a_store_in_memory_is_named() {
     let config = MemoryConfig {
         retention_days: 0,
         ..MemoryConfig::default()
     };
-    let error = InMemoryStore::check(&config.into())
-        .unwrap_err()
-        .to_string();
-    assert!(error.contains("store.retention_days"), "{error}");
+    let error = InMemoryStore::check(&config.into()).unwrap_err();
+    assert!(
+        error.to_string().contains("store.retention_days"),
+        "{error}"
+    );
 }
 
 #[actix::test]

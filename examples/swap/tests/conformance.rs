@@ -2,29 +2,18 @@
 
 #![allow(clippy::unwrap_used, reason = "a test panics where it fails")]
 
-use kukuri_conformance::{EventLog, MemoryIdentity, probe, shutdown};
-use kukuri_contract::{DiscoveryDeps, Factory, Outlet, WallClock};
+use kukuri_conformance::{Discovery, Made, conforms};
+use kukuri_contract::{DiscoveryMaker, Factory};
 use kukuri_folder::{Config, Folder};
 
 #[actix::test]
-async fn clauses_of_every_service() {
+async fn the_clauses_of_the_contract() {
     let shared = tempfile::tempdir().unwrap();
-    let (endpoint, identity) = MemoryIdentity::spawn(1);
-    let (_log, listener) = EventLog::new();
     let config = Config {
         dir: shared.path().to_owned(),
         ..Config::default()
     };
-    let deps = DiscoveryDeps {
-        endpoint,
-        identity,
-        events: Outlet::new([listener]),
-        clock: WallClock::system(),
-        contacts: Vec::new(),
-    };
-    let running = Folder::spawn(config, deps).await.unwrap();
-    probe(&running.port).await;
-    shutdown(&running.port).await;
+    conforms::<Discovery>(&Made::by(DiscoveryMaker::of::<Folder>(config))).await;
 }
 
 #[test]
