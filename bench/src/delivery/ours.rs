@@ -9,8 +9,8 @@ use anyhow::Context as _;
 use bytes::Bytes;
 use iroh::SecretKey;
 use kukuri_contract::{
-    Broadcast, Dial, DialReason, EndpointAddr, EndpointId, EndpointKey, Epoch, Factory, GossipDeps, GossipEvent,
-    GossipPort, Join, KeyBytes, Lease, MemberKeys, Outlet, TopicId,
+    Broadcast, Dial, DialReason, EndpointAddr, EndpointId, EndpointKey, Epoch, Factory, GossipDeps,
+    GossipEvent, GossipPort, Join, KeyBytes, Lease, MemberKeys, Outlet, TopicId,
 };
 use kukuri_gossip::{Config, IrohGossip};
 use tokio::sync::oneshot;
