@@ -23,7 +23,7 @@
 //!
 //! # The kit itself
 //!
-//! In [`reference`] is a small implementation of each service in memory, which can be made wrong in
+//! In [`mod@reference`] is a small implementation of each service in memory, which can be made wrong in
 //! one way at a time. The kit's own tests show that each clause has a wrong implementation that
 //! breaks it and no other.
 //!
