@@ -33,7 +33,8 @@ pub async fn run(
     file: Option<&Path>,
     output: &Output,
 ) -> Result<ExitCode, Failure> {
-    let config = Config::load(file, &args.overrides())?;
+    let mut config = Config::load(file, &args.overrides())?;
+    args.bind_others(&mut config);
     let told = saved::by_flags(&args.secret)?;
     let peers = resolve(&args.peer).await?;
     let mut builder = Node::builder().config(config);

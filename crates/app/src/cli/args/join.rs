@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use clap::Args;
-use kukuri::{EndpointId, TopicName};
+use kukuri::{Config, EndpointId, TopicName};
 use serde_json::{Map, Value, json};
 
 use super::keys::KeyArgs;
@@ -123,10 +123,10 @@ impl JoinArgs {
         if !self.dht_bootstrap.is_empty() {
             discovery.insert("bootstrap".into(), json!(self.dht_bootstrap));
         }
-        if let Some(bind) = self.dht_bind.or_else(|| self.bind_ip()) {
+        if let Some(bind) = self.dht_bind {
             discovery.insert("dht_bind".into(), json!(bind));
         }
-        if let Some(bind) = self.hello_bind.or_else(|| self.bind_ip()) {
+        if let Some(bind) = self.hello_bind {
             discovery.insert("hello_bind".into(), json!(bind));
         }
         let mut sources = Map::new();
@@ -146,6 +146,22 @@ impl JoinArgs {
             "discovery": discovery,
             "gossip": gossip,
         })
+    }
+
+    /// The other sockets are on the IP address of `--bind`, but for those that have flags of their own. Not
+    /// among the overrides: not every kind of discovery has them.
+    pub fn bind_others(&self, config: &mut Config) {
+        let Some(bind) = self.bind_ip() else {
+            return;
+        };
+        let discovery = &mut config.discovery;
+        if self.dht_bind.is_none() {
+            discovery.mainline.dht_bind = bind;
+        }
+        if self.hello_bind.is_none() {
+            discovery.mainline.hello_bind = bind;
+            discovery.lan.hello_bind = bind;
+        }
     }
 
     fn bind_ip(&self) -> Option<SocketAddrV4> {
@@ -192,13 +208,36 @@ mod tests {
 
     #[test]
     fn everything_follows_the_ip_of_bind() {
-        let flags = join(&["--bind", "127.0.0.1:4433", "--hello-bind", "127.0.0.2:7"]).overrides();
-        assert_eq!(flags["gossip"]["bind"], "127.0.0.1:4433");
-        assert_eq!(flags["discovery"]["dht_bind"], "127.0.0.1:0");
-        assert_eq!(flags["discovery"]["hello_bind"], "127.0.0.2:7");
-        let flags = join(&["--bind", "[::1]:4433"]).overrides();
-        assert_eq!(flags["discovery"]["dht_bind"], "127.0.0.1:0");
-        assert_eq!(join(&[]).overrides()["discovery"], json!({}));
+        let bound = |flags: &[&str]| {
+            let args = join(flags);
+            let mut config = Config::load(None, &args.overrides()).unwrap();
+            args.bind_others(&mut config);
+            let mainline = config.discovery.mainline;
+            [mainline.dht_bind, mainline.hello_bind].map(|address| address.to_string())
+        };
+        let flags = ["--bind", "127.0.0.1:4433", "--hello-bind", "127.0.0.2:7"];
+        assert_eq!(bound(&flags), ["127.0.0.1:0", "127.0.0.2:7"]);
+        assert_eq!(
+            bound(&["--bind", "[::1]:4433"]),
+            ["127.0.0.1:0", "127.0.0.1:0"]
+        );
+        assert_eq!(bound(&[]), ["0.0.0.0:0", "0.0.0.0:0"]);
+    }
+
+    /// Not every kind of discovery has a DHT.
+    #[test]
+    fn bind_is_for_every_kind_of_discovery() {
+        for kind in ["static", "lan"] {
+            let text = format!("[discovery]\nkind = \"{kind}\"\n");
+            let dir = tempfile::tempdir().unwrap();
+            let file = dir.path().join("kukuri.toml");
+            std::fs::write(&file, text).unwrap();
+            let args = join(&["--bind", "127.0.0.1:0"]);
+            let mut config = Config::load(Some(&file), &args.overrides()).unwrap();
+            args.bind_others(&mut config);
+            assert_eq!(config.discovery.kind, kind);
+            assert!(config.discovery.lan.hello_bind.ip().is_loopback());
+        }
     }
 
     #[test]
@@ -224,7 +263,7 @@ mod tests {
             "--dht-bootstrap",
             "localhost:6881",
         ]);
-        let config = kukuri::Config::load(Some(&file), &args.overrides()).unwrap();
+        let config = Config::load(Some(&file), &args.overrides()).unwrap();
         assert!(config.discovery.mainline.allow_private && config.gossip.iroh.advertise_private);
         let sources = config.discovery.mainline.sources;
         assert!(!sources.need_dht() && sources.statics);
