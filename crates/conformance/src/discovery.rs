@@ -2,6 +2,7 @@
 
 mod found;
 
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
 use kukuri_contract::{
@@ -54,6 +55,10 @@ impl Service for Discovery {
             "A relay URL that fits no record is refused, with both lengths.",
         a_bad_beacon_is_ignored_and_counted [Beacons]:
             "A beacon that is none is not used and told as dropped.",
+        a_verdict_tells_that_nobody_is_there:
+            "After 10 s without a neighbor, what came of looking is told.",
+        garbage_is_ignored_and_counted:
+            "What comes to the hello address and is no hello is not used and told as dropped.",
         health_does_not_contradict_itself:
             "A routing table needs a DHT node, and a DHT node an address.",
         events_are_told_and_slow_listeners_what_they_missed:
@@ -84,6 +89,8 @@ struct Node {
     endpoint: EndpointId,
     identity: IdentityPort,
     port: DiscoveryPort,
+    /// Where others ask it over UDP, if they do.
+    hello: Option<SocketAddr>,
     log: EventLog<DiscoveryEvent>,
     clause: u64,
 }
@@ -94,11 +101,22 @@ async fn node(on: &Stage<'_, Discovery>, n: u64) -> Node {
         events: Outlet::new([listener]),
         ..Discovery::deps(on.number(n), on.dir(n))
     };
+    node_with(on, n, deps, log).await
+}
+
+async fn node_with(
+    on: &Stage<'_, Discovery>,
+    n: u64,
+    deps: DiscoveryDeps,
+    log: EventLog<DiscoveryEvent>,
+) -> Node {
     let (endpoint, identity) = (deps.endpoint, deps.identity.clone());
+    let running = on.start(n, deps).await;
     Node {
         endpoint,
         identity,
-        port: on.start(n, deps).await.port,
+        port: running.port,
+        hello: running.hello_address,
         log,
         clause: on.number(0),
     }
@@ -246,6 +264,35 @@ async fn a_bad_beacon_is_ignored_and_counted(on: &Stage<'_, Discovery>) -> Held 
     end(on, &node.port).await
 }
 
+/// One without such an address has nobody who could send garbage there; one with an address for each topic
+/// tells none.
+async fn garbage_is_ignored_and_counted(on: &Stage<'_, Discovery>) -> Held {
+    let mut node = node(on, 1).await;
+    let topic = node.topic("tea").await?;
+    node.discover(topic, &[]).await?;
+    if let Some(hello) = node.hello.filter(|hello| hello.port() != 0) {
+        let here = SocketAddr::from((Ipv4Addr::LOCALHOST, hello.port()));
+        let to = if hello.ip().is_unspecified() {
+            here
+        } else {
+            hello
+        };
+        let socket = tokio::net::UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+        for length in [1, 40, 1400] {
+            node.log.drain();
+            socket.send_to(&vec![2; length], to).await?;
+            let dropped = |event| match event {
+                DiscoveryEvent::Dropped { reason } => Some(reason),
+                _ => None,
+            };
+            let what = "garbage being told as dropped";
+            node.log.find(on.patience(), what, dropped).await?;
+        }
+        ensure_eq!(node.port.probe().await, Ok(()), "a probe after garbage");
+    }
+    end(on, &node.port).await
+}
+
 async fn health_does_not_contradict_itself(on: &Stage<'_, Discovery>) -> Held {
     let node = node(on, 1).await;
     let health = node.port.health(DhtHealthQuery).await?;
@@ -267,14 +314,7 @@ async fn events_are_told_and_slow_listeners_what_they_missed(on: &Stage<'_, Disc
         events: Outlet::new(listeners),
         ..Discovery::deps(on.number(1), on.dir(1))
     };
-    let (endpoint, identity) = (deps.endpoint, deps.identity.clone());
-    let node = Node {
-        endpoint,
-        identity,
-        port: on.start(1, deps).await.port,
-        log: EventLog::new().0,
-        clause: on.number(0),
-    };
+    let node = node_with(on, 1, deps, EventLog::new().0).await;
     let topic = node.topic("tea").await?;
     for n in 1..=PEERS {
         node.discover(topic, &[peer(n)]).await?;

@@ -39,6 +39,8 @@ impl Service for Gossip {
             "Who is dialed is a neighbor, on both sides, and a repeated Join tells of it.",
         a_broadcast_reaches_the_neighbor:
             "What is broadcast comes to a neighbor as it is, from the one that sent it.",
+        a_broadcast_reaches_all_members:
+            "What is broadcast comes to members that are no neighbors too, by the word of one that is.",
         no_larger_broadcast_than_the_bound:
             "A broadcast beyond the limit is refused, with the limit; one as large as it is sent.",
         an_unknown_topic_is_refused:

@@ -5,10 +5,14 @@
 //! topic's announcement fresh. Each peer found is told once per source as
 //! [`DiscoveryEvent::PeerFound`], whose record was verified; while there is no neighbor it may be told again.
 //!
-//! An implementation tells `PeerFound`, `LookupEnded`, `AnnounceEnded` and each drop. All other events,
-//! and the fields of [`DhtHealth`], are for those that have what they tell of: a DHT, a socket, a router, a
-//! board. `BeaconDue`, `SwarmChanged`, `PartFound` and `PartsJoined` keep a swarm whole that the network has
-//! split; without them nothing but that is missing.
+//! An implementation tells `PeerFound`, `LookupEnded`, `AnnounceEnded`, `VerdictChanged` and each drop. All
+//! other events, and the fields of [`DhtHealth`], are for those that have what they tell of: a DHT, a socket,
+//! a router, a board.
+//!
+//! It may be without two things. One that tells nobody of this node (its peers are named, say) answers each
+//! [`Announce`] with [`SkipReason::NoDht`]. One without beacons (`BeaconDue`, `SwarmChanged`, `PartFound`,
+//! `PartsJoined`) does not mend a swarm that the network has split; it drops those that it hears, as it does
+//! with what it can't read.
 //!
 //! What makes a peer a member is the implementation's to say, but it is more than its own word: a code or a
 //! seal under a key of the topic's. Gossip has it prove that again.
@@ -380,7 +384,10 @@ pub enum DiscoveryEvent {
     PortMappingFailed,
     /// DHT nodes that answered lately: contacts to start from next time.
     DhtContacts(Vec<SocketAddr>),
-    /// What came of looking for a topic's peers has changed.
+    /// What came of looking for a topic's peers has changed. First told 10 s after [`Discover`], or after the
+    /// last neighbor went, if there is still none: before that, nothing is known. A user reads it, so an
+    /// implementation tells what it can tell apart, at least [`Verdict::Alone`] from
+    /// [`Verdict::FoundButUnreachable`]. Never [`Verdict::Joined`]: that the node knows by itself.
     VerdictChanged {
         /// The topic.
         topic: TopicId,

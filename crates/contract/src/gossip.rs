@@ -1,4 +1,19 @@
 //! The gossip service: one endpoint, the swarms of its topics, broadcast.
+//!
+//! A *neighbor* in a topic is a peer with a live connection, which counts this node as its neighbor too; for a
+//! moment after a crash it may not ([`AskError::OneSided`]). Before that, each side has proved to the other
+//! that it has the endpoint's secret key and is a member ([`MemberKeys`]); who does not is told as
+//! [`GossipEvent::ProofDropped`] and hears nothing of the topic. A node has few neighbors, whatever the size
+//! of the swarm: those whom it is not a neighbor of, it reaches over others.
+//!
+//! A broadcast is for the other members, never for this node itself. It gets to all that are connected by
+//! neighbors, soon, and is not promised: it may be lost, come twice, or come before another that was sent
+//! earlier. Who wants more asks neighbors for it ([`Ask`]), as kukuri's gap repair does. Payloads are opaque:
+//! nothing is kept, opened or judged.
+//!
+//! A fresh service is in no topic and knows nobody. The node tells it who is banned first, then joins its
+//! topics and hands over all peers that it knows. It has the same endpoint, so whatever the one before held
+//! has to be gone by then ([`Lease`](crate::Lease)).
 
 mod reasons;
 
@@ -90,7 +105,9 @@ pub struct Leave {
     pub topic: TopicId,
 }
 
-/// Hands over peers to dial.
+/// Hands over peers to dial. Each that is dialed is told as [`GossipEvent::DialEnded`], each that there is no
+/// room for as [`GossipEvent::DialDropped`]; who is a neighbor already, or this node itself, is passed over. A
+/// peer may be handed over again at any time, with other addresses.
 #[derive(Debug, Clone)]
 pub struct Dial {
     /// The topic they are in.
@@ -104,7 +121,7 @@ pub struct Dial {
 /// What peers are handed over for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum DialReason {
-    /// They were found: dialed as far as the swarm needs them.
+    /// They were found: dialed as far as the swarm needs them, the others once neighbors are missing.
     Found,
     /// They are in another part of the swarm: dialed soon, whatever the neighbors.
     Heal,
@@ -289,7 +306,8 @@ pub enum GossipEvent {
         /// only have handed on what it had no time to look at.
         first_hand: bool,
     },
-    /// A neighbor asks something. [`Answer`] it soon, or refuse.
+    /// A neighbor asks something. [`Answer`] it within seconds, or refuse: it does not wait longer than
+    /// [`Limits::timeout`](crate::Limits::timeout).
     Asked {
         /// The topic.
         topic: TopicId,
@@ -316,7 +334,7 @@ pub enum GossipEvent {
         /// Why.
         reason: ProofDrop,
     },
-    /// The swarm was faster than this node: broadcasts of a topic were lost.
+    /// The swarm was faster than this node: broadcasts of a topic were lost, nobody knows how many.
     TopicLagged {
         /// The topic.
         topic: TopicId,
@@ -329,7 +347,7 @@ pub enum GossipEvent {
         peer: EndpointId,
         /// How.
         result: DialResult,
-        /// From the start.
+        /// From the start of the dial, not from the request.
         took: Duration,
     },
     /// A peer was not dialed: the queue of dials is full.

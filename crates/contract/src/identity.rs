@@ -2,6 +2,10 @@
 //!
 //! The endpoint's secret key leaves it once, as [`EndpointKey`], when the gossip service is made.
 //! Author keys and topic secrets never leave it.
+//!
+//! It is the first service that is made, and needs no other. The same data directory is the same node, over
+//! restarts of the service and of the program; one that keeps its keys in memory promises the first only.
+//! Topics are not kept: a fresh service knows none, and the node adds them again.
 
 use std::fmt;
 

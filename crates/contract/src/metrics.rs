@@ -1,4 +1,9 @@
 //! The metrics service: turns every event of the contract into series.
+//!
+//! It hears the events of all services and answers nothing else than [`Render`]. What it counts starts at 0
+//! when it does: after a restart the node tells it again what goes on ([`NodeEvent::Started`],
+//! [`NodeEvent::TopicResumed`]), not what was counted. Labels are bounded: never an endpoint, a topic or an
+//! author. An implementation may be without series to render, where it sends them elsewhere or counts nothing.
 
 use std::time::Duration;
 

@@ -18,8 +18,8 @@ pub enum Verdict {
         /// Milliseconds from the join to the first neighbor.
         after_ms: u64,
     },
-    /// The DHT answers (or is turned off), and nobody was found; peers that the user or an earlier
-    /// run gave may be down.
+    /// All places that could be asked answer (there may be none), and nobody was found; peers that the user or
+    /// an earlier run gave may be down.
     Alone,
     /// No DHT node is known: there was nobody to ask.
     DhtEmptyTable,

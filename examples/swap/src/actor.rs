@@ -92,6 +92,7 @@ impl Actor for FolderActor {
     fn started(&mut self, ctx: &mut Self::Context) {
         let every = Duration::from_millis(self.config.every_ms);
         ctx.run_interval(every, |actor, ctx| {
+            actor.tell_verdicts();
             if std::mem::replace(&mut actor.looking, true) {
                 return;
             }
@@ -107,6 +108,15 @@ impl Actor for FolderActor {
 impl FolderActor {
     fn now(&self) -> Duration {
         self.start.elapsed()
+    }
+
+    fn tell_verdicts(&mut self) {
+        for topic in self.core.topics() {
+            let verdict = self.core.verdict(topic, self.now());
+            verdict
+                .into_iter()
+                .for_each(|event| self.deps.events.emit(event));
+        }
     }
 }
 
@@ -142,8 +152,8 @@ impl Handler<SetNeighbors> for FolderActor {
     type Result = Result<(), Never>;
 
     fn handle(&mut self, request: SetNeighbors, _: &mut Self::Context) -> Self::Result {
-        let any = !request.neighbors.is_empty();
-        self.core.set_neighbors(request.topic, any);
+        let (any, now) = (!request.neighbors.is_empty(), self.now());
+        self.core.set_neighbors(request.topic, any, now);
         Ok(())
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use kukuri_contract::{
     Announce, AnnounceError, CallError, DhtHealthQuery, Discover, DiscoveryEvent, EndpointAddr,
-    Lookup, SetNeighbors, Source, TopicId,
+    Lookup, SetNeighbors, Source, TopicId, Verdict,
 };
 
 use super::{Discovery, Node, node, peer};
@@ -145,6 +145,23 @@ pub async fn topics_are_kept_apart(on: &Stage<'_, Discovery>) -> Held {
     let rest = node.log.drain().into_iter().filter_map(found);
     told.extend(rest.map(|(topic, peer, _)| (topic, peer.id)));
     ensure_eq!(told.len(), 2, "peers told");
+    end(on, &node.port).await
+}
+
+pub async fn a_verdict_tells_that_nobody_is_there(on: &Stage<'_, Discovery>) -> Held {
+    let mut node = node(on, 1).await;
+    let topic = node.topic("tea").await?;
+    node.is_at(20_001).await?;
+    node.discover(topic, &[]).await?;
+    let verdict = |event| match event {
+        DiscoveryEvent::VerdictChanged { topic: of, verdict } if of == topic => Some(verdict),
+        _ => None,
+    };
+    let told = node.log.find(on.patience(), "a verdict", verdict).await?;
+    ensure!(
+        !matches!(told, Verdict::Joined { .. } | Verdict::FoundButUnreachable),
+        "the verdict of a topic with nobody in it is {told}"
+    );
     end(on, &node.port).await
 }
 

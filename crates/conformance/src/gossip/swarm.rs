@@ -38,6 +38,35 @@ pub async fn a_broadcast_reaches_the_neighbor(on: &Stage<'_, Gossip>) -> Held {
     end_both(on, &one, &two).await
 }
 
+pub async fn a_broadcast_reaches_all_members(on: &Stage<'_, Gossip>) -> Held {
+    let (one, mut two) = neighbors(on).await?;
+    let mut three = node(on, 3).await;
+    three.join(TOPIC).await?;
+    three.dial(TOPIC, &two).await?;
+    two.is_up(on, TOPIC, three.id).await?;
+    // A swarm may make neighbors of one and three as well.
+    let (mut up, mut heard) = (BTreeSet::new(), None);
+    let all_over = async || {
+        one.broadcast(TOPIC, b"all over").await?;
+        for event in three.log.drain() {
+            match event {
+                GossipEvent::NeighborUp { peer, .. } => _ = up.insert(peer),
+                GossipEvent::Received {
+                    from, first_hand, ..
+                } => heard = Some((from, first_hand)),
+                _ => {}
+            }
+        }
+        Ok(heard)
+    };
+    let what = "a broadcast of a member that is no neighbor";
+    let (from, first_hand) = until(on.patience(), what, all_over).await?;
+    ensure!(up.contains(&from), "{from:?} is no neighbor");
+    ensure_eq!(first_hand, from == one.id, "whether it is its own word");
+    end(on, &three.port).await?;
+    end_both(on, &one, &two).await
+}
+
 pub async fn no_larger_broadcast_than_the_bound(on: &Stage<'_, Gossip>) -> Held {
     /// Larger than any transport takes at once.
     const HUGE: usize = 1 << 24;

@@ -4,6 +4,7 @@ mod actor;
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -48,6 +49,10 @@ pub enum Fault {
     TakesAnyRelay,
     /// A bad beacon is not told.
     SwallowsBeacons,
+    /// Does not say that nobody is there.
+    TellsNoVerdict,
+    /// Garbage at its hello address is not told.
+    SwallowsGarbage,
     /// Tells of a routing table that there is not.
     MakesUpATable,
     /// Events beyond some are not told.
@@ -55,7 +60,7 @@ pub enum Fault {
 }
 
 /// Each fault with the clause that it breaks.
-pub const FAULTS: [(Fault, &str); 15] = [
+pub const FAULTS: [(Fault, &str); 17] = [
     (Fault::ForgetsCached, "peers_that_are_given_are_found"),
     (Fault::TakesPeersOnce, "a_repeated_discover_adds_its_peers"),
     (
@@ -78,6 +83,11 @@ pub const FAULTS: [(Fault, &str); 15] = [
         Fault::SwallowsBeacons,
         "a_bad_beacon_is_ignored_and_counted",
     ),
+    (
+        Fault::TellsNoVerdict,
+        "a_verdict_tells_that_nobody_is_there",
+    ),
+    (Fault::SwallowsGarbage, "garbage_is_ignored_and_counted"),
     (Fault::MakesUpATable, "health_does_not_contradict_itself"),
     (
         Fault::SwallowsEvents,
@@ -122,10 +132,13 @@ impl Subject<Discovery> for MemoryDiscovery {
             };
             let conduct = Conduct::new(flaw);
             let limits = conduct.limits();
+            let hello = tokio::net::UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await;
+            let hello = hello.expect("loopback has a free port");
+            let hello_address = hello.local_addr().ok();
             let actor = MemoryActor::new(conduct, self.fault, self.shared.clone(), deps);
             DiscoveryRunning {
-                port: DiscoveryPort::new(&actor.start(), limits),
-                hello_address: None,
+                port: DiscoveryPort::new(&actor.listening(hello).start(), limits),
+                hello_address,
             }
         })
     }

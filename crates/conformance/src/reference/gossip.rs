@@ -29,6 +29,8 @@ pub enum Fault {
     ForgetsNeighbors,
     /// What a neighbor sends itself comes as if it was handed on.
     DeniesFirstHand,
+    /// Hands on nothing.
+    HandsOnNothing,
     /// Takes broadcasts of any size.
     TakesAnySize,
     /// Dials in a topic that it is not in.
@@ -56,7 +58,7 @@ pub enum Fault {
 }
 
 /// Each fault with the clause that it breaks.
-pub const FAULTS: [(Fault, &str); 16] = [
+pub const FAULTS: [(Fault, &str); 17] = [
     (Fault::NamesAnother, "it_speaks_as_its_endpoint"),
     (
         Fault::EndsCounters,
@@ -64,6 +66,7 @@ pub const FAULTS: [(Fault, &str); 16] = [
     ),
     (Fault::ForgetsNeighbors, "a_dial_makes_neighbors_of_both"),
     (Fault::DeniesFirstHand, "a_broadcast_reaches_the_neighbor"),
+    (Fault::HandsOnNothing, "a_broadcast_reaches_all_members"),
     (Fault::TakesAnySize, "no_larger_broadcast_than_the_bound"),
     (Fault::DialsAnywhere, "an_unknown_topic_is_refused"),
     (Fault::MixesTopics, "topics_are_kept_apart"),

@@ -8,11 +8,15 @@ mod tests;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use kukuri_contract::{DiscoverError, DiscoveryEvent, EndpointAddr, EndpointId, Source, TopicId};
+use kukuri_contract::{
+    DiscoverError, DiscoveryEvent, EndpointAddr, EndpointId, Source, TopicId, Verdict,
+};
 
 /// Most peers of a topic that are remembered as told; beyond, the rest is told again and again, which
 /// costs, and harms nobody.
 pub const MAX_TOLD: usize = 1024;
+/// After so long without a neighbor a topic has a verdict; the contract's time.
+pub const FIRST_CONTACT: Duration = Duration::from_secs(10);
 
 /// The topics.
 #[derive(Debug)]
@@ -26,7 +30,11 @@ pub struct Core {
 struct Topic {
     /// When it was asked for.
     since: Duration,
-    has_neighbors: bool,
+    /// Since when it has no neighbor.
+    alone_since: Option<Duration>,
+    /// Members were found since then, by their own word.
+    found: bool,
+    verdict: Option<Verdict>,
     told: BTreeMap<(Source, EndpointId), EndpointAddr>,
 }
 
@@ -52,7 +60,9 @@ impl Core {
         }
         self.topics.entry(topic).or_insert_with(|| Topic {
             since: now,
-            has_neighbors: false,
+            alone_since: Some(now),
+            found: false,
+            verdict: None,
             told: BTreeMap::new(),
         });
         Ok(())
@@ -74,10 +84,29 @@ impl Core {
     }
 
     /// Without a neighbor, whom it found is told again.
-    pub fn set_neighbors(&mut self, topic: TopicId, any: bool) {
-        if let Some(topic) = self.topics.get_mut(&topic) {
-            topic.has_neighbors = any;
+    pub fn set_neighbors(&mut self, topic: TopicId, any: bool, now: Duration) {
+        let Some(topic) = self.topics.get_mut(&topic) else {
+            return;
+        };
+        if any {
+            (topic.alone_since, topic.found, topic.verdict) = (None, false, None);
+        } else {
+            topic.alone_since.get_or_insert(now);
         }
+    }
+
+    /// What came of looking for a topic's peers, where that is new.
+    pub fn verdict(&mut self, id: TopicId, now: Duration) -> Option<DiscoveryEvent> {
+        let topic = self.topics.get_mut(&id)?;
+        if now < topic.alone_since? + FIRST_CONTACT {
+            return None;
+        }
+        let verdict = match topic.found {
+            true => Verdict::FoundButUnreachable,
+            false => Verdict::Alone,
+        };
+        let is_new = topic.verdict.replace(verdict) != Some(verdict);
+        is_new.then_some(DiscoveryEvent::VerdictChanged { topic: id, verdict })
     }
 
     /// A member was found; what is to be told of it.
@@ -90,10 +119,11 @@ impl Core {
     ) -> Option<DiscoveryEvent> {
         let known = self.topics.get_mut(&topic)?;
         let key = (source, peer.id);
-        let is_old = known.has_neighbors && known.told.get(&key) == Some(&peer);
+        let is_old = known.alone_since.is_none() && known.told.get(&key) == Some(&peer);
         if is_old || peer.id == self.me {
             return None;
         }
+        known.found |= source == Source::Rendezvous;
         if known.told.len() < MAX_TOLD || known.told.contains_key(&key) {
             known.told.insert(key, peer.clone());
         }

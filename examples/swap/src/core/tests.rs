@@ -32,11 +32,36 @@ fn a_member_is_told_once_and_again_where_that_helps() {
     core.discover(TOPIC, START).unwrap();
     assert!(!told(&mut core, 1, 1), "this node itself");
     assert!(told(&mut core, 2, 1) && told(&mut core, 2, 1), "alone");
-    core.set_neighbors(TOPIC, true);
+    core.set_neighbors(TOPIC, true, START);
     assert!(!told(&mut core, 2, 1) && told(&mut core, 3, 1));
     assert!(told(&mut core, 2, 9), "it has moved");
     core.forget(TOPIC);
     assert!(!told(&mut core, 4, 1));
+}
+
+#[test]
+fn what_came_of_looking_is_told_when_it_changes() {
+    let mut core = Core::new(id(1), 1);
+    core.discover(TOPIC, START).unwrap();
+    let verdict = |core: &mut Core, now| match core.verdict(TOPIC, now) {
+        Some(DiscoveryEvent::VerdictChanged { verdict, .. }) => Some(verdict),
+        _ => None,
+    };
+    let due = START + FIRST_CONTACT;
+    assert_eq!(verdict(&mut core, due - START), None, "too early");
+    assert_eq!(verdict(&mut core, due), Some(Verdict::Alone));
+    assert_eq!(verdict(&mut core, due), None, "it is the same");
+    core.found(TOPIC, peer(2, 1), Source::Static, due);
+    assert_eq!(verdict(&mut core, due), None, "somebody else's word");
+    core.found(TOPIC, peer(2, 1), Source::Rendezvous, due);
+    let unreachable = Some(Verdict::FoundButUnreachable);
+    assert_eq!(verdict(&mut core, due), unreachable);
+    core.set_neighbors(TOPIC, true, due);
+    assert_eq!(verdict(&mut core, 9 * due), None, "it has a neighbor");
+    core.set_neighbors(TOPIC, false, 9 * due);
+    assert_eq!(verdict(&mut core, 9 * due), None, "too early again");
+    core.set_neighbors(TOPIC, false, 10 * due);
+    assert_eq!(verdict(&mut core, 10 * due), Some(Verdict::Alone));
 }
 
 #[test]

@@ -3,15 +3,17 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use actix::{Actor, AsyncContext, Context, Handler};
+use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, WrapFuture};
 use kukuri_contract::{
     Announce, AnnounceError, Announced, BeaconDrop, DhtHealth, DhtHealthQuery, Discover,
     DiscoverError, DiscoveryDeps, DiscoveryEvent, EndpointAddr, EndpointId, Forget, HearBeacon,
-    Lookup, LookupError, LookupStats, Never, Outlet, SetAddress, SetAddressError, SetNeighbors,
-    Source, TopicId,
+    HelloDrop, Lookup, LookupError, LookupStats, Never, Outlet, SetAddress, SetAddressError,
+    SetNeighbors, Source, TopicId, Verdict,
 };
 
 use super::{Fault, Shared};
+use tokio::net::UdpSocket;
+
 use crate::reference::flaw::{Conduct, Flaw, Later, conduct};
 
 /// Most topics of a node.
@@ -40,6 +42,7 @@ pub(super) struct MemoryActor {
     forgotten: Vec<TopicId>,
     announced: Vec<TopicId>,
     lookups: u32,
+    hello: Option<UdpSocket>,
     events: Outlet<DiscoveryEvent>,
     told: usize,
 }
@@ -61,9 +64,30 @@ impl MemoryActor {
             forgotten: Vec::new(),
             announced: Vec::new(),
             lookups: 0,
+            hello: None,
             events: deps.events,
             told: 0,
         }
+    }
+
+    pub fn listening(mut self, hello: UdpSocket) -> Self {
+        self.hello = Some(hello);
+        self
+    }
+
+    /// There are no hellos here: whatever comes is garbage.
+    fn hear(&self, hello: UdpSocket, ctx: &mut Context<Self>) {
+        let next = async move { hello.recv(&mut [0; 2048]).await.map(|_| hello) };
+        let then = next.into_actor(self).map(|next, actor, ctx| {
+            if !actor.has(Fault::SwallowsGarbage) {
+                let reason = HelloDrop::Malformed;
+                actor.tell(DiscoveryEvent::Dropped { reason });
+            }
+            if let Ok(hello) = next {
+                actor.hear(hello, ctx);
+            }
+        });
+        ctx.spawn(then);
     }
 
     fn has(&self, fault: Fault) -> bool {
@@ -132,6 +156,10 @@ impl MemoryActor {
     fn search(&mut self, topic: TopicId, ctx: &mut Context<Self>) {
         let stats = self.look(topic, ctx);
         self.tell(DiscoveryEvent::LookupEnded { topic, stats });
+        if stats.entries == 0 && !self.has(Fault::TellsNoVerdict) {
+            let verdict = Verdict::Alone;
+            self.tell(DiscoveryEvent::VerdictChanged { topic, verdict });
+        }
     }
 
     fn register(&self, topic: TopicId) {
@@ -143,6 +171,13 @@ impl MemoryActor {
 
 impl Actor for MemoryActor {
     type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        let Some(hello) = self.hello.take() else {
+            return;
+        };
+        self.hear(hello, ctx);
+    }
 }
 
 conduct!(MemoryActor);

@@ -200,18 +200,27 @@ impl Network {
             true => self.topics(id),
             false => vec![topic],
         };
-        let neighbors: BTreeSet<_> = others
-            .into_iter()
-            .flat_map(|topic| self.neighbors(id, topic).unwrap_or_default())
-            .collect();
-        for peer in neighbors {
-            let event = GossipEvent::Received {
-                topic,
-                payload: payload.clone(),
-                from: id,
-                first_hand: !self.has(Fault::DeniesFirstHand),
-            };
-            self.tell(peer, event);
+        let neighbors = |network: &Self, of| -> BTreeSet<_> {
+            let in_topic = |topic: &TopicId| network.neighbors(of, *topic).unwrap_or_default();
+            others.iter().flat_map(in_topic).collect()
+        };
+        let (mut reached, mut senders) = (BTreeSet::from([id]), vec![id]);
+        while let Some(from) = senders.pop() {
+            for peer in neighbors(self, from) {
+                if !reached.insert(peer) {
+                    continue;
+                }
+                let event = GossipEvent::Received {
+                    topic,
+                    payload: payload.clone(),
+                    from,
+                    first_hand: from == id && !self.has(Fault::DeniesFirstHand),
+                };
+                self.tell(peer, event);
+                if !self.has(Fault::HandsOnNothing) {
+                    senders.push(peer);
+                }
+            }
         }
     }
 
