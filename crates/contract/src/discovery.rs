@@ -24,7 +24,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-pub use reasons::{BeaconDrop, HelloDrop, SkipReason};
+pub use reasons::{AnnounceResult, BeaconDrop, HelloDrop, SkipReason};
 
 use crate::board::{BoardResult, PageDrop};
 use crate::event::Event;
@@ -226,31 +226,6 @@ pub struct DhtHealth {
     pub reachability: Reachability,
     /// The hello port's address at the router that forwards it to this node.
     pub mapped_address: Option<SocketAddr>,
-}
-
-/// How an announcement ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum AnnounceResult {
-    /// Others can find it: at least one DHT node, say, has acknowledged it.
-    Stored,
-    /// All tries failed.
-    Failed,
-    /// All tries ran into the time limit.
-    TimedOut,
-}
-
-impl AnnounceResult {
-    /// All results.
-    pub const ALL: [Self; 3] = [Self::Stored, Self::Failed, Self::TimedOut];
-
-    /// The name in labels and logs.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Stored => "stored",
-            Self::Failed => "failed",
-            Self::TimedOut => "timed_out",
-        }
-    }
 }
 
 /// What happened in discovery.

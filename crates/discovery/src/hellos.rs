@@ -19,19 +19,21 @@ pub enum Hellos {
 }
 
 impl Hellos {
-    /// Where others send theirs.
+    /// Where others send theirs over UDP, if they do.
     pub fn address(&self) -> Option<SocketAddrV4> {
         match self {
             Self::Socket(socket) => Some(socket.address()),
-            Self::Directory(place) => Some(place.address()),
-            Self::None => None,
+            Self::Directory(_) | Self::None => None,
         }
     }
 
-    /// The same for the core, which says no hello where the port is 0.
+    /// Where others send theirs, for the core, which says no hello where the port is 0.
     pub fn own(&self) -> SocketAddrV4 {
-        let nowhere = SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 0);
-        self.address().unwrap_or(nowhere)
+        match self {
+            Self::Socket(socket) => socket.address(),
+            Self::Directory(place) => place.address(),
+            Self::None => SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 0),
+        }
     }
 
     /// Sends a datagram.

@@ -1,4 +1,29 @@
-//! Why something was not done, or not used.
+//! How things ended, and why something was not done, or not used.
+
+/// How an announcement ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum AnnounceResult {
+    /// Others can find it: at least one DHT node, say, has acknowledged it.
+    Stored,
+    /// All tries failed.
+    Failed,
+    /// All tries ran into the time limit.
+    TimedOut,
+}
+
+impl AnnounceResult {
+    /// All results.
+    pub const ALL: [Self; 3] = [Self::Stored, Self::Failed, Self::TimedOut];
+
+    /// The name in labels and logs.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Stored => "stored",
+            Self::Failed => "failed",
+            Self::TimedOut => "timed_out",
+        }
+    }
+}
 
 /// Why an announcement was not made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
