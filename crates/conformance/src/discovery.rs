@@ -43,6 +43,8 @@ impl Service for Discovery {
             "After Forget a topic is as if it had never been discovered.",
         no_more_topics_than_the_bound:
             "Discover beyond the bound is refused, which frees nothing, until a topic is forgotten.",
+        others_are_found [Finds]:
+            "A member that nobody has named is found, without another request than Discover.",
         announce_then_lookup_finds_it [Announces]:
             "Who has announced itself is found by a look-up of another, where it said it is.",
         an_older_address_never_wins [Announces]:

@@ -62,7 +62,9 @@ pub(crate) use ensure_eq;
 pub enum Capability {
     /// What was taken in is there again after a restart.
     Durable,
-    /// It tells others of this node, and finds others that nobody has named.
+    /// It finds others that nobody has named.
+    Finds,
+    /// It tells others of this node where and when it is asked to, and looks for them when it is asked to.
     Announces,
     /// It takes part in healing a swarm by beacons.
     Beacons,

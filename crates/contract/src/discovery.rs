@@ -9,8 +9,9 @@
 //! other events, and the fields of [`DhtHealth`], are for those that have what they tell of: a DHT, a socket,
 //! a router, a board.
 //!
-//! It may be without two things. One that tells nobody of this node (its peers are named, say) answers each
-//! [`Announce`] with [`SkipReason::NoDht`]. One without beacons (`BeaconDue`, `SwarmChanged`, `PartFound`,
+//! It may be without three things. One whose peers are all named finds nobody else. One that has nothing to
+//! announce (all is named, or heard at once as on a local network) answers each [`Announce`] with
+//! [`SkipReason::NoDht`], and may tell others between look-ups only. One without beacons (`BeaconDue`, `SwarmChanged`, `PartFound`,
 //! `PartsJoined`) does not mend a swarm that the network has split; it drops those that it hears, as it does
 //! with what it can't read.
 //!

@@ -54,7 +54,8 @@ async fn the_clauses_without_a_dht() {
         ..Config::default()
     };
     let maker = DiscoveryMaker::of::<Mainline>(config);
-    let lonely = Made::by(maker).without(Capability::Announces);
+    let lonely = Made::by(maker).without(Capability::Finds);
+    let lonely = lonely.without(Capability::Announces);
     conforms::<Discovery>(&lonely).await;
 }
 
@@ -70,6 +71,7 @@ async fn the_clauses_in_memory() {
 #[actix::test]
 async fn the_clauses_with_static_peers() {
     let maker = DiscoveryMaker::of::<StaticPeers>(StaticConfig::default());
-    let named_only = Made::by(maker).without(Capability::Announces);
+    let named_only = Made::by(maker).without(Capability::Finds);
+    let named_only = named_only.without(Capability::Announces);
     conforms::<Discovery>(&named_only).await;
 }

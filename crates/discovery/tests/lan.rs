@@ -6,8 +6,8 @@ mod support;
 
 use std::net::{Ipv4Addr, SocketAddrV4};
 
-use kukuri_conformance::in_namespace;
-use kukuri_contract::{Discover, DiscoveryEvent, Forget, HelloDrop, Source};
+use kukuri_conformance::{Capability, Discovery, Made, conforms, in_namespace};
+use kukuri_contract::{Discover, DiscoveryEvent, DiscoveryMaker, Forget, HelloDrop, Source};
 use kukuri_discovery::{Config, LanConfig, LocalNetwork, Sources};
 use support::{Node, Start, address_of};
 
@@ -55,6 +55,17 @@ async fn node(n: u64, secret: u8) -> Node {
     };
     node.port.set_address(set).await.unwrap();
     node
+}
+
+/// Who is on the network is there for all at once: there is nothing to announce again.
+#[actix::test]
+async fn the_clauses_on_a_local_network() {
+    if !in_namespace("the_clauses_on_a_local_network", NETWORK) {
+        return;
+    }
+    let maker = DiscoveryMaker::of::<LocalNetwork>(LanConfig::default());
+    let lan = Made::by(maker).without(Capability::Announces);
+    conforms::<Discovery>(&lan).await;
 }
 
 #[actix::test]

@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 
 use kukuri_contract::{
     Announce, AnnounceError, CallError, DhtHealthQuery, Discover, DiscoveryEvent, EndpointAddr,
-    Lookup, SetNeighbors, Source, TopicId, Verdict,
+    Lookup, SetAddress, SetNeighbors, Source, TopicId, Verdict,
 };
 
-use super::{Discovery, Node, node, peer};
+use super::{Discovery, Node, at, node, peer};
 use crate::every::end;
 use crate::kit::{Held, Stage, ensure, ensure_eq, until};
 
@@ -163,6 +163,26 @@ pub async fn a_verdict_tells_that_nobody_is_there(on: &Stage<'_, Discovery>) -> 
         "the verdict of a topic with nobody in it is {told}"
     );
     end(on, &node.port).await
+}
+
+pub async fn others_are_found(on: &Stage<'_, Discovery>) -> Held {
+    let (one, mut two) = (node(on, 1).await, node(on, 2).await);
+    let topic = one.topic("tea").await?;
+    two.topic("tea").await?;
+    for node in [&one, &two] {
+        node.discover(topic, &[]).await?;
+    }
+    for (node, port) in [(&one, 20_001), (&two, 20_002)] {
+        let mut address = at(node.endpoint, port);
+        // Not every address means something on every network.
+        address.direct.push(([10, 77, 0, 1], port).into());
+        let port = None;
+        node.port.set_address(SetAddress { address, port }).await?;
+    }
+    let it = |event| found(event).filter(|(of, peer, _)| (*of, peer.id) == (topic, one.endpoint));
+    two.log.find(on.patience(), "another member", it).await?;
+    end(on, &one.port).await?;
+    end(on, &two.port).await
 }
 
 pub async fn announce_then_lookup_finds_it(on: &Stage<'_, Discovery>) -> Held {

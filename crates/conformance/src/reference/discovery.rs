@@ -37,6 +37,8 @@ pub enum Fault {
     ForgetsNothing,
     /// Takes any number of topics.
     Boundless,
+    /// Tells nobody of this node and looks for nobody by itself.
+    WaitsToBeAsked,
     /// An announcement counts from the next change of the address on.
     AnnouncesLate,
     /// The first address stays.
@@ -60,7 +62,7 @@ pub enum Fault {
 }
 
 /// Each fault with the clause that it breaks.
-pub const FAULTS: [(Fault, &str); 17] = [
+pub const FAULTS: [(Fault, &str); 18] = [
     (Fault::ForgetsCached, "peers_that_are_given_are_found"),
     (Fault::TakesPeersOnce, "a_repeated_discover_adds_its_peers"),
     (
@@ -71,6 +73,7 @@ pub const FAULTS: [(Fault, &str); 17] = [
     (Fault::AnnouncesAnything, "an_unknown_topic_is_refused"),
     (Fault::ForgetsNothing, "a_forgotten_topic_is_unknown"),
     (Fault::Boundless, "no_more_topics_than_the_bound"),
+    (Fault::WaitsToBeAsked, "others_are_found"),
     (Fault::AnnouncesLate, "announce_then_lookup_finds_it"),
     (Fault::NeverMoves, "an_older_address_never_wins"),
     (Fault::GivesUp, "the_search_goes_on_without_neighbors"),

@@ -276,7 +276,7 @@ impl Handler<HearBeacon> for MemoryActor {
 impl Handler<SetAddress> for MemoryActor {
     type Result = Result<(), SetAddressError>;
 
-    fn handle(&mut self, request: SetAddress, _: &mut Self::Context) -> Self::Result {
+    fn handle(&mut self, request: SetAddress, ctx: &mut Self::Context) -> Self::Result {
         let (got, limit) = (
             request.address.relay.as_ref().map_or(0, String::len),
             MAX_RELAY_BYTES,
@@ -287,9 +287,16 @@ impl Handler<SetAddress> for MemoryActor {
         if self.address.is_none() || !self.has(Fault::NeverMoves) {
             self.address = Some(request.address);
         }
-        self.announced
-            .iter()
-            .for_each(|topic| self.register(*topic));
+        let topics: Vec<_> = match self.has(Fault::WaitsToBeAsked) {
+            true => self.announced.clone(),
+            false => self.topics.keys().copied().collect(),
+        };
+        for topic in topics {
+            self.register(topic);
+            if !self.has(Fault::WaitsToBeAsked) {
+                self.search(topic, ctx);
+            }
+        }
         Ok(())
     }
 }
