@@ -1,8 +1,13 @@
 //! Settings of gossip.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
 
+use kukuri_contract::Limits as PortLimits;
 use serde::{Deserialize, Serialize};
+
+use crate::core::membership::Wants;
+use crate::error::GossipError;
 
 /// Settings of the implementation `iroh`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -87,5 +92,49 @@ impl Default for Config {
             max_answers_per_peer: 2,
             answer_timeout_ms: 8_000,
         }
+    }
+}
+
+impl Config {
+    /// How many peers are dialed for a topic, and how fast.
+    pub fn wants(&self) -> Wants {
+        Wants {
+            min_distinct: self.min_distinct_dials,
+            min_neighbors: self.min_neighbors,
+            settle: Duration::from_millis(self.settle_ms),
+            pace: Duration::from_millis(self.dial_pace_ms),
+        }
+    }
+
+    /// Checks what does not depend on the transport.
+    pub(crate) fn check(&self) -> Result<(), GossipError> {
+        if self.max_topics == 0 || self.max_parallel_dials == 0 || self.dial_timeout_ms == 0 {
+            let field = "max_topics, gossip.max_parallel_dials or gossip.dial_timeout_ms";
+            return Err(wrong(field, "each must be at least 1"));
+        }
+        let asks = [
+            self.max_questions,
+            self.max_answers,
+            self.max_answers_per_peer,
+        ];
+        if asks.contains(&0) || self.answer_timeout_ms == 0 {
+            let field = "max_questions, gossip.max_answers, gossip.max_answers_per_peer or \
+                         gossip.answer_timeout_ms";
+            return Err(wrong(field, "each must be at least 1"));
+        }
+        let limit = PortLimits::default().timeout.as_millis();
+        let question = u128::from(self.question_timeout_ms);
+        if question == 0 || question >= limit {
+            let problem = format!("it must be at least 1 and below {limit}, the port's own limit");
+            return Err(wrong("question_timeout_ms", &problem));
+        }
+        Ok(())
+    }
+}
+
+pub(crate) fn wrong(field: &'static str, problem: &str) -> GossipError {
+    GossipError::Config {
+        field,
+        problem: problem.to_owned(),
     }
 }
