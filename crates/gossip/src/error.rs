@@ -22,4 +22,12 @@ pub enum GossipError {
         /// Why.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// The network in memory has no place for another endpoint.
+    #[error(
+        "the network in memory has {most} endpoints already, the most it may have; stop a node"
+    )]
+    NetworkFull {
+        /// Most endpoints.
+        most: usize,
+    },
 }
