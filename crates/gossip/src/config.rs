@@ -253,18 +253,22 @@ impl Default for NetworkConfig {
 
 impl NetworkConfig {
     pub(crate) fn conditions(&self) -> Result<Conditions, GossipError> {
+        let unfit = |field, problem: &str| GossipError::Network {
+            field,
+            problem: problem.to_owned(),
+        };
         if self.latency_min_ms > self.latency_max_ms || self.latency_max_ms > 60_000 {
             let problem = "it must be at least latency_min_ms, and at most 60000";
-            return Err(wrong("latency_max_ms", problem));
+            return Err(unfit("latency_max_ms", problem));
         }
         if self.loss_percent > 90 {
-            return Err(wrong(
+            return Err(unfit(
                 "loss_percent",
                 "at most 90: else hardly anything arrives",
             ));
         }
         if self.idle_timeout_ms == 0 {
-            return Err(wrong("idle_timeout_ms", "it must be at least 1"));
+            return Err(unfit("idle_timeout_ms", "it must be at least 1"));
         }
         let [least, most, silence] = [
             self.latency_min_ms,

@@ -14,6 +14,14 @@ pub enum GossipError {
         /// What is wrong, and what would be right.
         problem: String,
     },
+    /// A field of a network's config is wrong.
+    #[error("{field} of the network in memory is wrong: {problem}")]
+    Network {
+        /// The field.
+        field: &'static str,
+        /// What is wrong, and what would be right.
+        problem: String,
+    },
     /// The endpoint can't be bound.
     #[error("can't bind the endpoint to {address}: choose another address with --bind")]
     Bind {
