@@ -210,10 +210,8 @@ impl Handler<Broadcast> for MemoryActor {
 
     fn handle(&mut self, request: Broadcast, _: &mut Self::Context) -> Self::Result {
         let Broadcast { topic, payload } = request;
-        let send = |network: &mut crate::core::network::Network, me, now| {
-            network.broadcast(me, topic, payload, now)
-        };
-        self.seat.with(send)
+        self.seat
+            .with(|network, me, now| network.broadcast(me, topic, payload, now))
     }
 }
 

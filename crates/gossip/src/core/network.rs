@@ -1,6 +1,6 @@
 //! A network in memory: its endpoints, and the links between them.
 //!
-//! One state machine has all of it, so both sides of a link have the same one ([`link::Link`]), and
+//! One state machine has all of it, so both sides of a link have the same one, and
 //! a link that has ended has ended for both. What a side knows of it comes later, over the network:
 //! each packet takes its time, and may be lost, and is then sent again, as under QUIC. So loss is
 //! delay, and never a gap while a link lives. Whatever comes names its link, so nothing that is late
@@ -21,7 +21,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::time::Duration;
 
-use kukuri_contract::{EndpointId, MemberKeys, TopicId};
+use kukuri_contract::{DialResult, EndpointId, MemberKeys, TopicId};
 
 use self::chance::Chance;
 use self::endpoint::{Endpoint, Key, Member};
@@ -237,7 +237,7 @@ impl Network {
                 mine,
             } => self.hear_end(pass, link, (topic, peer), end, mine),
             Item::DialDue(link) => {
-                self.dial_ended(pass, link, kukuri_contract::DialResult::TimedOut);
+                self.dial_ended(pass, link, DialResult::TimedOut);
                 self.end(link, End::Late, Some(pass.id));
             }
             Item::QuestionDue(question) => self.question_is_late(pass, question),

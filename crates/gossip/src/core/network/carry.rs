@@ -37,30 +37,35 @@ impl Network {
     fn cut_links(&mut self, now: Duration) {
         self.at(now);
         for number in self.links.keys().copied().collect::<Vec<_>>() {
-            let Some(link) = self.links.get(&number) else {
-                continue;
-            };
-            let dialer = link.dialer;
-            let is_cut = self.is_cut(dialer.id, link.acceptor.id);
-            let Some(link) = self.links.get_mut(&number) else {
-                continue;
-            };
-            match (is_cut, link.cut.is_some()) {
-                (true, false) if link.accepted => {
-                    let since = self.now;
-                    let held = Vec::new();
-                    link.cut = Some(Cut { since, held });
-                    let ends = since + self.conditions.silence;
-                    self.plan(dialer, ends, Item::Silent(number, since), None);
-                }
-                (false, true) => {
-                    let held = link.cut.take().map(|cut| cut.held);
-                    for (to, packet) in held.into_iter().flatten() {
-                        self.send(number, to, packet);
-                    }
-                }
-                _ => {}
+            self.cut_link(number);
+        }
+    }
+
+    /// Has a link that was accepted hold back what goes over it while it is cut, and let it go then.
+    pub(super) fn cut_link(&mut self, number: Number) {
+        let Some(link) = self.links.get(&number) else {
+            return;
+        };
+        let (dialer, acceptor) = (link.dialer, link.acceptor);
+        let is_cut = self.is_cut(dialer.id, acceptor.id);
+        let now = self.now;
+        let Some(link) = self.links.get_mut(&number) else {
+            return;
+        };
+        match (is_cut, link.cut.is_some()) {
+            (true, false) if link.accepted => {
+                let held = Vec::new();
+                link.cut = Some(Cut { since: now, held });
+                let ends = now + self.conditions.silence;
+                self.plan(dialer, ends, Item::Silent(number, now), None);
             }
+            (false, true) => {
+                let held = link.cut.take().map(|cut| cut.held);
+                for (to, packet) in held.into_iter().flatten() {
+                    self.send(number, to, packet);
+                }
+            }
+            _ => {}
         }
     }
 
@@ -185,8 +190,7 @@ impl Network {
         let Some(own) = self.own(pass) else {
             return;
         };
-        let of_link = |asked: &super::endpoint::Asked| asked.link == number;
-        let asked = own.asked.iter().filter(|(_, asked)| of_link(asked));
+        let asked = own.asked.iter().filter(|(_, asked)| asked.link == number);
         let asked: Vec<_> = asked.map(|(question, _)| *question).collect();
         let waiting = own.waiting.iter().filter(|(_, asks)| asks.link == number);
         let waiting: Vec<_> = waiting.map(|(id, _)| *id).collect();

@@ -1,5 +1,7 @@
 //! Dials: a round trip, then a proof of each side to the other, as over iroh.
 
+use std::time::Duration;
+
 use kukuri_contract::{
     DialResult, EndpointAddr, EndpointId, GossipEvent, ProofDrop, ProofSide, TopicId,
 };
@@ -8,8 +10,6 @@ use super::endpoint::Dialed;
 use super::link::{End, Item, Link, Number, Packet, pair};
 use super::{Network, News, Pass, address_of};
 use crate::core::member::{ANSWER_BYTES, BINDING_BYTES, CLAIM_BYTES, Channel, answer, claim};
-
-use std::time::Duration;
 
 impl Network {
     /// Dials a peer for a topic. How it ends is told, also where it can't begin.
@@ -116,6 +116,8 @@ impl Network {
         if let Some(link) = self.links.get_mut(&number) {
             link.accepted = true;
         }
+        // From here on nothing may get lost for good, also where the two are cut off by now.
+        self.cut_link(number);
         self.send(number, dialer, Packet::Proof(proof));
         self.up(pass, topic, dialer, number);
     }

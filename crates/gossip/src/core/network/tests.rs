@@ -185,7 +185,12 @@ fn a_banned_peer_is_let_go_and_kept_out() {
 #[test]
 fn a_late_exit_and_late_news_do_not_touch_the_next_stay() {
     for seed in 0..200 {
-        let mut world = neighbors(Conditions { seed, ..FINE });
+        // What is lost comes later than all of a dial.
+        let mut world = neighbors(Conditions {
+            seed,
+            loss_percent: 20,
+            ..FINE
+        });
         let earlier = world.pass(0);
         world.enter(0);
         world.join(0, TOPIC, keys(TOPIC));
@@ -245,6 +250,27 @@ fn a_short_split_holds_back_what_is_said() {
     world.leave(0);
     world.settle();
     assert_eq!(world.changes(1), [(false, 0)]);
+}
+
+/// Found by the model: the proof got lost for good, and a question came before it.
+#[test]
+fn a_link_that_is_accepted_in_a_split_has_no_gap_either() {
+    let mut accepted = 0;
+    for (seed, wait) in (0..40).flat_map(|seed| (1..20).map(move |wait| (seed, wait))) {
+        let mut world = World::new(2, Conditions { seed, ..FINE });
+        world.dial(0, 1);
+        world.run_for(MS * wait);
+        world.split(&[&[0]]);
+        world.run_for(MS * 10);
+        accepted += usize::from(world.changes(1) == [(true, 0)] && world.changes(0).is_empty());
+        let _asked = world.ask(1, 0, b"?");
+        world.heal();
+        world.run_for(MS * 20);
+        assert_eq!(world.changes(0).is_empty(), world.changes(1).is_empty());
+        world.settle();
+        world.agree();
+    }
+    assert!(accepted > 0, "no split came between");
 }
 
 #[test]

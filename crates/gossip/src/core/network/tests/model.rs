@@ -134,8 +134,6 @@ impl Course {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(400))]
-
     #[test]
     fn whatever_happens_both_sides_agree_and_all_is_told_once(
         steps in prop::collection::vec(step(), 1..120),
