@@ -14,6 +14,14 @@ pub enum GossipError {
         /// What is wrong, and what would be right.
         problem: String,
     },
+    /// A field of a network's config is wrong.
+    #[error("{field} of the network in memory is wrong: {problem}")]
+    Network {
+        /// The field.
+        field: &'static str,
+        /// What is wrong, and what would be right.
+        problem: String,
+    },
     /// The endpoint can't be bound.
     #[error("can't bind the endpoint to {address}: choose another address with --bind")]
     Bind {
@@ -21,5 +29,13 @@ pub enum GossipError {
         address: SocketAddr,
         /// Why.
         source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The network in memory has no place for another endpoint.
+    #[error(
+        "the network in memory has {most} endpoints already, the most it may have; stop a node"
+    )]
+    NetworkFull {
+        /// Most endpoints.
+        most: usize,
     },
 }

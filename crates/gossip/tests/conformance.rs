@@ -1,4 +1,5 @@
-//! The clauses of the contract, on the implementation `iroh` and real endpoints on loopback.
+//! The clauses of the contract, on the implementation `iroh` and real endpoints on loopback, and on a network
+//! in memory.
 
 #![allow(clippy::unwrap_used, reason = "a test panics where it fails")]
 
@@ -8,7 +9,9 @@ use std::time::Duration;
 use iroh::SecretKey;
 use kukuri_conformance::{Gossip, Made, conforms};
 use kukuri_contract::{EndpointId, EndpointKey, Factory, GossipDeps, GossipMaker, Lease, Outlet};
-use kukuri_gossip::{Config, IrohGossip};
+use kukuri_gossip::{
+    Config, IrohGossip, MemoryConfig, MemoryGossip, MemoryNetwork, NetworkConfig, NetworkSetup,
+};
 
 fn config() -> Config {
     Config {
@@ -42,4 +45,19 @@ async fn its_port_is_free_after_its_end() {
     tokio::time::timeout(Duration::from_secs(60), free)
         .await
         .unwrap();
+}
+
+/// With loss, so that what takes its time comes late now and then.
+#[actix::test]
+async fn the_clauses_in_memory() {
+    let lossy = NetworkConfig {
+        loss_percent: 10,
+        ..NetworkConfig::default()
+    };
+    let setup = NetworkSetup {
+        config: MemoryConfig::default(),
+        network: MemoryNetwork::new(lossy).unwrap(),
+    };
+    let maker = GossipMaker::of::<MemoryGossip>(setup);
+    conforms::<Gossip>(&Made::by(maker)).await;
 }

@@ -129,7 +129,7 @@ impl Node {
             },
             reply_wait: Duration::from_millis(discovery.request_timeout_ms),
             core: Core::new(discovery, me),
-            membership: Membership::new(endpoint, &kukuri_gossip::Config::default(), now),
+            membership: Membership::new(endpoint, kukuri_gossip::Config::default().wants(), now),
             hosts: Hosts::default(),
             gossip: State::new(id, PeerData::default(), config, seed),
             links: BTreeMap::new(),

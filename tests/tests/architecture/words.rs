@@ -193,8 +193,7 @@ const LIBRARIES: &[Library] = &[
             ("crates/identity/src/actor.rs", "the actor"),
             ("crates/discovery/src/actor.rs", "the actor"),
             ("crates/discovery/src/actor/", "its tasks"),
-            ("crates/gossip/src/actor.rs", "the actor"),
-            ("crates/gossip/src/actor/", "its dials and questions"),
+            ("crates/gossip/src/actor/", "the actors"),
             ("crates/store/src/actor.rs", "the actor"),
             (
                 "crates/store/src/actor/",
@@ -254,8 +253,11 @@ const LIBRARIES: &[Library] = &[
             ("crates/identity/src/random.rs", "keys and secrets"),
             ("crates/identity/src/error.rs", "keeps its error as source"),
             ("crates/discovery/src/actor.rs", "the core's `Entropy`"),
-            ("crates/gossip/src/actor/dials.rs", "order of dials"),
-            ("crates/gossip/src/actor/asks.rs", "numbers of questions"),
+            ("crates/gossip/src/actor/iroh/dials.rs", "order of dials"),
+            (
+                "crates/gossip/src/actor/iroh/asks.rs",
+                "numbers of questions",
+            ),
             ("crates/app/src/node/draft.rs", "nonces of sealed posts"),
             ("crates/app/src/node/repair.rs", "nonces, and whom to ask"),
             ("crates/app/src/error.rs", "keeps its error as source"),

@@ -11,7 +11,6 @@ use std::time::Duration;
 use kukuri_contract::{EndpointAddr, EndpointId};
 
 use super::hosts::Hosts;
-use crate::config::Config;
 
 /// Peers that are remembered to be dialed.
 const MAX_CANDIDATES: usize = 64;
@@ -25,15 +24,25 @@ const REST_CONNECTED: (Duration, Duration) = (Duration::from_secs(3), Duration::
 /// First and longest rest of a peer that could not be dialed, or is no member (yet).
 const REST_FAILED: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
 
+/// How many peers are dialed for a topic, and how fast.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Wants {
+    /// Distinct peers that a newcomer dials.
+    pub min_distinct: usize,
+    /// Below so many neighbors it dials again.
+    pub min_neighbors: usize,
+    /// How long a swarm forms.
+    pub settle: Duration,
+    /// Time between two dials, beyond the first ones.
+    pub pace: Duration,
+}
+
 /// The dials of one topic.
 #[derive(Debug)]
 pub struct Membership {
     me: EndpointId,
-    min_distinct: usize,
-    min_neighbors: usize,
-    settle: Duration,
+    wants: Wants,
     settle_until: Duration,
-    pace: Duration,
     /// When the dials so far would have been paced without the first ones (a leaky bucket).
     paced_until: Duration,
     neighbors: BTreeSet<EndpointId>,
@@ -55,15 +64,11 @@ struct Rest {
 
 impl Membership {
     /// A topic that is joined now.
-    pub fn new(me: EndpointId, config: &Config, now: Duration) -> Self {
-        let settle = Duration::from_millis(config.settle_ms);
+    pub fn new(me: EndpointId, wants: Wants, now: Duration) -> Self {
         Self {
             me,
-            min_distinct: config.min_distinct_dials,
-            min_neighbors: config.min_neighbors,
-            settle,
-            settle_until: now + settle,
-            pace: Duration::from_millis(config.dial_pace_ms),
+            wants,
+            settle_until: now + wants.settle,
             paced_until: now,
             neighbors: BTreeSet::new(),
             dialing: BTreeSet::new(),
@@ -141,7 +146,7 @@ impl Membership {
                 break;
             }
             let peer = ready.swap_remove(below(ready.len()));
-            self.paced_until = self.paced_until.max(now) + self.pace;
+            self.paced_until = self.paced_until.max(now) + self.wants.pace;
             self.dialing.insert(peer.id);
             self.dialed.insert(peer.id);
             out.push(peer);
@@ -178,7 +183,7 @@ impl Membership {
     pub fn neighbor_down(&mut self, peer: EndpointId, now: Duration) {
         self.neighbors.remove(&peer);
         if self.neighbors.is_empty() {
-            self.settle_until = now + self.settle;
+            self.settle_until = now + self.wants.settle;
             self.dialed.clear();
             self.rests.clear();
         }
@@ -215,12 +220,12 @@ impl Membership {
     /// When the next dial may begin.
     fn pace_ends(&self) -> Duration {
         self.paced_until
-            .saturating_sub(self.pace * (FIRST_DIALS - 1))
+            .saturating_sub(self.wants.pace * (FIRST_DIALS - 1))
     }
 
     fn wants_dial(&self, now: Duration) -> bool {
-        let forming = now < self.settle_until && self.dialed.len() < self.min_distinct;
-        forming || self.neighbors.len() + self.dialing.len() < self.min_neighbors
+        let forming = now < self.settle_until && self.dialed.len() < self.wants.min_distinct;
+        forming || self.neighbors.len() + self.dialing.len() < self.wants.min_neighbors
     }
 
     fn is_free(&self, peer: EndpointId) -> bool {

@@ -1,4 +1,5 @@
 use super::*;
+use crate::config::Config;
 
 const S: Duration = Duration::from_secs(1);
 
@@ -11,7 +12,7 @@ fn peer(n: u8) -> EndpointAddr {
 }
 
 fn topic() -> Membership {
-    Membership::new(peer(0).id, &Config::default(), Duration::ZERO)
+    Membership::new(peer(0).id, Config::default().wants(), Duration::ZERO)
 }
 
 fn dials(topic: &mut Membership, now: Duration) -> Vec<EndpointId> {
