@@ -98,6 +98,10 @@ pub async fn secrets(config: &Config) -> Check {
             format!("in {}", who.store_note),
             "give a passphrase or a key file, and leave out --insecure-plaintext-store",
         ),
+        Ok(who) if who.info.store == SecretStoreKind::Memory => Check::ok(
+            "keys",
+            "in memory: each start is another node, as the config says",
+        ),
         Ok(who) => Check::ok(
             "keys",
             format!(
