@@ -28,6 +28,8 @@ use kukuri_identity::{Prompt, Setup};
 use kukuri_metrics::NoMetrics;
 #[cfg(feature = "metrics-prometheus")]
 use kukuri_metrics::PrometheusMetrics;
+#[cfg(feature = "metrics-otlp")]
+use kukuri_metrics::{OtlpMetrics, OtlpSetup};
 #[cfg(feature = "store-sqlite")]
 use kukuri_store::SqliteStore;
 #[cfg(feature = "store-memory")]
@@ -91,6 +93,8 @@ section! {
     MetricsConfig, MetricsMaker, "metrics" {
         "prometheus" in "metrics-prometheus" => prometheus: kukuri_metrics::Config,
             |config, _| Maker::of::<PrometheusMetrics>(config);
+        "otlp" in "metrics-otlp" => otlp: kukuri_metrics::OtlpConfig,
+            |config, _| Maker::of::<OtlpMetrics>(OtlpSetup::from(config));
         "none" in "metrics-none" => none: kukuri_metrics::NoneConfig,
             |config, _| Maker::of::<NoMetrics>(config);
     }
