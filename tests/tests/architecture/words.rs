@@ -221,11 +221,7 @@ const LIBRARIES: &[Library] = &[
             ("crates/discovery/src/actor/", "its tasks"),
             ("crates/gossip/src/actor.rs", "the actor"),
             ("crates/gossip/src/actor/", "its dials and questions"),
-            ("crates/store/src/actor.rs", "the actor"),
-            (
-                "crates/store/src/actor/",
-                "the actor of the store in memory",
-            ),
+            ("crates/store/src/actor/", "the actors"),
             ("crates/metrics/src/actor/", "the actors"),
             (
                 "crates/app/src/compose.rs",
