@@ -40,7 +40,7 @@ pub enum ConfigError {
     /// Posts would be numbered from 1 again by an author that others know.
     #[error(
         "store.kind is \"memory\", which forgets the numbers of this author's posts, but the author stays: \
-         others would take new posts for old ones; set identity.store to \"memory\" too, or keep another \
+         others would take new posts for old ones; set identity.kind to \"memory\" too, or keep another \
          store.kind"
     )]
     StoreForgets,

@@ -17,13 +17,19 @@ use kukuri_discovery::Mainline;
 use kukuri_discovery::StaticPeers;
 #[cfg(feature = "gossip-iroh")]
 use kukuri_gossip::IrohGossip;
-use kukuri_identity::Prompt;
+#[cfg(feature = "identity-file")]
+use kukuri_identity::FileIdentity;
 #[cfg(feature = "identity-keyring")]
-use kukuri_identity::{KeyringIdentity, Setup};
+use kukuri_identity::KeyringIdentity;
+#[cfg(feature = "identity-memory")]
+use kukuri_identity::MemoryIdentity;
+use kukuri_identity::{Prompt, Setup};
 #[cfg(feature = "metrics-none")]
 use kukuri_metrics::NoMetrics;
 #[cfg(feature = "metrics-prometheus")]
 use kukuri_metrics::PrometheusMetrics;
+#[cfg(feature = "metrics-otlp")]
+use kukuri_metrics::{OtlpMetrics, OtlpSetup};
 #[cfg(feature = "store-sqlite")]
 use kukuri_store::SqliteStore;
 #[cfg(feature = "store-memory")]
@@ -43,7 +49,12 @@ const DATABASE: &str = "kukuri.db";
 section! {
     /// Keys and secrets.
     IdentityConfig, IdentityMaker, "identity" {
-        "keyring" in "identity-keyring" => keyring: kukuri_identity::Config, keyring;
+        "keyring" in "identity-keyring" => keyring: kukuri_identity::Config,
+            |config, prompt| Maker::of::<KeyringIdentity>(setup(config, prompt));
+        "file" in "identity-file" => file: kukuri_identity::FileConfig,
+            |config, prompt| Maker::of::<FileIdentity>(setup(config, prompt));
+        "memory" in "identity-memory" => memory: kukuri_identity::MemoryConfig,
+            |config, prompt| Maker::of::<MemoryIdentity>(setup(config, prompt));
     }
 }
 
@@ -82,6 +93,8 @@ section! {
     MetricsConfig, MetricsMaker, "metrics" {
         "prometheus" in "metrics-prometheus" => prometheus: kukuri_metrics::Config,
             |config, _| Maker::of::<PrometheusMetrics>(config);
+        "otlp" in "metrics-otlp" => otlp: kukuri_metrics::OtlpConfig,
+            |config, _| Maker::of::<OtlpMetrics>(OtlpSetup::from(config));
         "none" in "metrics-none" => none: kukuri_metrics::NoneConfig,
             |config, _| Maker::of::<NoMetrics>(config);
     }
@@ -104,14 +117,19 @@ pub fn all() -> [(&'static str, &'static [Kind], &'static str); 5] {
 /// # Errors
 /// The config chooses a store that forgets, and an identity that stays.
 pub fn check_together(config: &Config) -> Result<(), ConfigError> {
-    #[cfg(feature = "identity-keyring")]
-    if config.store.kind == "memory"
-        && config.identity.kind == "keyring"
-        && config.identity.keyring.store != kukuri_identity::StoreChoice::Memory
-    {
-        return Err(ConfigError::StoreForgets);
+    match config.store.kind == "memory" && stays(&config.identity) {
+        true => Err(ConfigError::StoreForgets),
+        false => Ok(()),
     }
-    Ok(())
+}
+
+/// Whether the author of a node is the same after its next start.
+fn stays(identity: &IdentityConfig) -> bool {
+    match identity.kind.as_str() {
+        #[cfg(feature = "identity-keyring")]
+        "keyring" => identity.keyring.store != kukuri_identity::StoreChoice::Memory,
+        kind => kind == "file",
+    }
 }
 
 /// Implementations that the program gives, each in the place of what the config chooses.
@@ -151,19 +169,25 @@ fn or<M, E>(given: Option<M>, chosen: impl FnOnce() -> Result<M, E>) -> Result<M
     given.map_or_else(chosen, Ok)
 }
 
-/// What the keys of the kind `keyring` are opened with.
-#[cfg(feature = "identity-keyring")]
-pub fn setup(config: kukuri_identity::Config, prompt: Option<Prompt>) -> Setup {
-    Setup {
-        config,
-        prompt,
-        ..Setup::default()
+/// What the keys of a node that does not run are opened with, to be changed or handed out. `None` for an
+/// identity that keeps them in a place of its own.
+pub fn keys(config: IdentityConfig, prompt: Option<Prompt>) -> Option<Setup> {
+    match config.kind.as_str() {
+        #[cfg(feature = "identity-keyring")]
+        "keyring" => Some(setup(config.keyring, prompt)),
+        #[cfg(feature = "identity-file")]
+        "file" => Some(setup(config.file, prompt).general()),
+        #[cfg(feature = "identity-memory")]
+        "memory" => Some(setup(config.memory, prompt).general()),
+        _ => None,
     }
 }
 
-#[cfg(feature = "identity-keyring")]
-fn keyring(config: kukuri_identity::Config, prompt: Option<Prompt>) -> IdentityMaker {
-    Maker::of::<KeyringIdentity>(setup(config, prompt))
+fn setup<C>(config: C, prompt: Option<Prompt>) -> Setup<C> {
+    Setup {
+        prompt,
+        ..Setup::from(config)
+    }
 }
 
 /// A store of what there is on a disk, to be read without a node, and the name of its file in the data

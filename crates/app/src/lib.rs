@@ -51,6 +51,7 @@ mod history;
 pub mod kinds;
 mod node;
 mod parts;
+mod sockets;
 pub mod supervise;
 
 pub use config::{CONFIG_FILE, Config, ENV_PREFIX, NodeConfig};
@@ -77,4 +78,5 @@ pub use node::{
     export_identity, give_author_link, import_identity, is_running, revoke_author_link,
     rotate_identity, use_author_link, who_is,
 };
+pub use sockets::{Bind, UdpSetting, udp_settings};
 pub use supervise::Service;

@@ -1,5 +1,10 @@
 //! The binary `kukuri`.
 
+#![cfg_attr(
+    not(feature = "discovery-mainline"),
+    allow(dead_code, reason = "bars of progress are the demo's")
+)]
+
 mod cli;
 
 use std::process::ExitCode;

@@ -35,7 +35,7 @@ use crate::hellos::Hellos;
 use crate::lan::Lan;
 use crate::portmap::PortMap;
 use crate::socket::{HelloSocket, Incoming};
-use crate::source::{Finder, Found, PeerSource};
+use crate::source::{Finder, Found, PeerSource, left_out};
 pub use kinds::{DirectorySetup, LocalNetwork, SharedDirectory, StaticPeers};
 use tasks::{Contacts, DHT_RESTART, StartBy};
 
@@ -79,6 +79,9 @@ impl Factory for Mainline {
                     problem: format!("{name:?} is not of the form HOST:PORT"),
                 });
             }
+        }
+        if let Some((field, feature)) = left_out(&config.sources) {
+            return Err(DiscoveryError::LeftOut { field, feature });
         }
         if let Some((field, address)) = separate::fixed_port(config) {
             return Err(DiscoveryError::Config {

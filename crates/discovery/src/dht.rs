@@ -18,6 +18,9 @@ use crate::core::PageAt;
 use crate::core::board::write::PutResult;
 use crate::error::DiscoveryError;
 
+/// Whether this build has a DHT.
+pub const BUILT: bool = true;
+
 /// Longest wait for the resolver to answer for one bootstrap name.
 const RESOLVE_TIMEOUT: Duration = Duration::from_secs(5);
 /// Most contacts of an earlier run that are started from. 32: some of them still live, and each

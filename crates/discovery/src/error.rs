@@ -15,6 +15,17 @@ pub enum DiscoveryError {
         /// What is wrong, and what would be right.
         problem: String,
     },
+    /// A source of peers is turned on that this build does not have.
+    #[error(
+        "discovery.sources.{field} is on, and this build leaves it out; turn it off, or build kukuri with \
+         the feature \"discovery-{feature}\""
+    )]
+    LeftOut {
+        /// The source.
+        field: &'static str,
+        /// What brings it: a feature of this crate, and with `discovery-` before it, of kukuri.
+        feature: &'static str,
+    },
     /// The hello socket can't be bound.
     #[error("can't bind the hello socket to {address}: choose another address with --hello-bind")]
     HelloBind {

@@ -17,6 +17,9 @@ use crate::source::{Finder, Found, PeerSource};
 
 /// The service type.
 const SERVICE: &str = "_kukuri._udp.local.";
+/// Whether this build has mDNS.
+pub const BUILT: bool = true;
+
 /// The TXT property that names the version of the beacon, and its value.
 const VERSION: (&str, &[u8]) = ("v", b"1");
 /// The TXT properties with tags, filled in this order.

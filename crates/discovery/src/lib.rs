@@ -14,10 +14,12 @@ pub mod core;
 
 mod actor;
 mod config;
+#[cfg_attr(not(feature = "mainline"), path = "dht/absent.rs")]
 mod dht;
 mod directory;
 mod error;
 mod hellos;
+#[cfg_attr(not(feature = "lan"), path = "lan/absent.rs")]
 mod lan;
 mod portmap;
 mod socket;
@@ -25,6 +27,7 @@ mod source;
 
 pub use actor::{DirectorySetup, LocalNetwork, Mainline, SharedDirectory, StaticPeers};
 pub use config::{Config, LanConfig, MemoryConfig, Serve, Sources, StaticConfig};
+#[cfg(feature = "mainline")]
 pub use dht::LocalDht;
 pub use directory::Directory;
 pub use error::DiscoveryError;

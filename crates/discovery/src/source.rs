@@ -15,7 +15,9 @@
 use kukuri_contract::Source;
 use tokio::sync::mpsc;
 
+use crate::config::Sources;
 use crate::core::nearby::{Beacon, Instance, Sighting};
+use crate::{dht, lan};
 
 /// What sources have found and the actor has not taken yet. Full: the newest is dropped and
 /// counted; beacons are shown again.
@@ -26,6 +28,19 @@ pub trait PeerSource: Send {
     /// Shows this in place of what was shown before. Without a tag nothing is shown. Must not
     /// block: it runs in the actor.
     fn show(&mut self, beacon: &Beacon);
+}
+
+/// A source that is turned on and that this build leaves out, and the feature that brings it.
+pub fn left_out(sources: &Sources) -> Option<(&'static str, &'static str)> {
+    let needed = [
+        ("rendezvous", sources.rendezvous, dht::BUILT, "mainline"),
+        ("board", sources.board, dht::BUILT, "mainline"),
+        ("lan", sources.lan, lan::BUILT, "lan"),
+    ];
+    let mut missing = needed.into_iter().filter(|(_, on, built, _)| *on && !built);
+    missing
+        .next()
+        .map(|(field, _, _, feature)| (field, feature))
 }
 
 /// What a source tells the actor.

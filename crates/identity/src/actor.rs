@@ -1,15 +1,18 @@
 //! The actor: translates messages into what the keys and topics say.
 
+mod kinds;
+
 use std::path::PathBuf;
 
 use actix::{Actor, ActorContext, Context, Handler, ResponseFuture};
 use kukuri_contract::{
-    AddTopic, AddTopicError, AuthorLinks, EpochKeys, Factory, IdentityDeps, IdentityInfo,
-    IdentityPort, IdentityRunning, Limits, Links, LinksError, Never, Probe, RemoveTopic,
-    SecretStoreKind, Sign, SignError, Signature, Stop, TopicId, TopicKeys, TopicKeysError, Whoami,
+    AddTopic, AddTopicError, AuthorLinks, EpochKeys, IdentityDeps, IdentityInfo, IdentityPort,
+    IdentityRunning, Limits, Links, LinksError, Never, Probe, RemoveTopic, SecretStoreKind, Sign,
+    SignError, Signature, Stop, TopicId, TopicKeys, TopicKeysError, Whoami,
 };
 use tokio::task::spawn_blocking;
 
+pub use self::kinds::{FileIdentity, KeyringIdentity, MemoryIdentity};
 use crate::config::Config;
 use crate::core::keys::Keys;
 use crate::core::topics::Topics;
@@ -21,21 +24,37 @@ use crate::unlock::{Prompt, Sources};
 /// Where systemd tells a service that its credentials are.
 const CREDENTIALS_DIRECTORY: &str = "CREDENTIALS_DIRECTORY";
 
-/// The implementation `keyring` of identity: keys in the operating system's keyring, a file, or
-/// memory.
-#[derive(Debug, Clone, Copy)]
-pub struct KeyringIdentity;
-
-/// What the keys of a node are opened with. Clones share the keys once they are open: an actor that is
-/// started again needs no passphrase.
+/// What the keys of a node are opened with, by the settings `C` of an implementation. Clones share the
+/// keys once they are open: an actor that is started again needs no passphrase.
 #[derive(Debug, Clone, Default)]
-pub struct Setup {
+pub struct Setup<C = Config> {
     /// The settings.
-    pub config: Config,
+    pub config: C,
     /// Where the keys of the running node are.
     pub memory: MemoryStore,
     /// How to ask a user for a passphrase, if there is one.
     pub prompt: Option<Prompt>,
+}
+
+impl<C> From<C> for Setup<C> {
+    fn from(config: C) -> Self {
+        Self {
+            config,
+            memory: MemoryStore::default(),
+            prompt: None,
+        }
+    }
+}
+
+impl<C: Into<Config>> Setup<C> {
+    /// The same in the settings that have all choices. It shares the open keys.
+    pub fn general(self) -> Setup {
+        Setup {
+            config: self.config.into(),
+            memory: self.memory,
+            prompt: self.prompt,
+        }
+    }
 }
 
 impl Setup {
@@ -46,73 +65,52 @@ impl Setup {
     }
 }
 
-impl From<Config> for Setup {
-    fn from(config: Config) -> Self {
-        Self {
-            config,
-            ..Self::default()
-        }
+fn check(config: &Config) -> Result<(), IdentityError> {
+    let wrong = |field, problem: &str| {
+        let problem = problem.to_owned();
+        Err(IdentityError::Config { field, problem })
+    };
+    let both = config.key_file.is_some() && config.passphrase_file.is_some();
+    match config {
+        _ if config.max_topics == 0 => wrong("max_topics", "it must be at least 1"),
+        _ if config.keyring_timeout_ms == 0 => wrong("keyring_timeout_ms", "it must be at least 1"),
+        _ if both => wrong(
+            "key_file",
+            "a passphrase_file (or KUKURI_PASSPHRASE_FILE) is named too; keep one of them",
+        ),
+        _ => Ok(()),
     }
 }
 
-impl Factory for KeyringIdentity {
-    const SERVICE: &'static str = IdentityPort::SERVICE;
-    const NAME: &'static str = "keyring";
-    const CONTRACT: u32 = 1;
-    type Config = Setup;
-    type Deps = IdentityDeps;
-    type Running = IdentityRunning;
-    type Error = IdentityError;
-
-    fn check(Setup { config, .. }: &Setup) -> Result<(), IdentityError> {
-        let wrong = |field, problem: &str| {
-            let problem = problem.to_owned();
-            Err(IdentityError::Config { field, problem })
-        };
-        let both = config.key_file.is_some() && config.passphrase_file.is_some();
-        match config {
-            _ if config.max_topics == 0 => wrong("max_topics", "it must be at least 1"),
-            _ if config.keyring_timeout_ms == 0 => {
-                wrong("keyring_timeout_ms", "it must be at least 1")
-            }
-            _ if both => wrong(
-                "key_file",
-                "a passphrase_file (or KUKURI_PASSPHRASE_FILE) is named too; keep one of them",
-            ),
-            _ => Ok(()),
-        }
-    }
-
-    async fn spawn(setup: Setup, deps: IdentityDeps) -> Result<IdentityRunning, IdentityError> {
-        Self::check(&setup)?;
-        let IdentityDeps { data_dir, clock } = deps;
-        let (now, max_topics) = (clock.now(), setup.config.max_topics);
-        // Files, keyrings and users block.
-        let dir = data_dir.clone();
-        let opened = spawn_blocking(move || {
-            let sources = setup.sources();
-            let opened = open(&setup.config, &dir, &setup.memory, sources, now)?;
-            Ok::<_, IdentityError>((opened, read_links(&dir)?))
-        });
-        let (opened, links) = opened.await.expect("opening a store does not panic")?;
-        let Opened { keys, place } = opened;
-        say(&place);
-        let info = info(&keys, &place, links);
-        let (endpoint_key, book_key) = (keys.endpoint_key(), keys.book_key());
-        let actor = IdentityActor {
-            topics: Topics::new(max_topics),
-            keys,
-            info: info.clone(),
-            data_dir,
-        };
-        Ok(IdentityRunning {
-            port: IdentityPort::new(&actor.start(), Limits::default()),
-            info,
-            store_note: place.note,
-            endpoint_key,
-            book_key,
-        })
-    }
+async fn spawn(setup: Setup, deps: IdentityDeps) -> Result<IdentityRunning, IdentityError> {
+    check(&setup.config)?;
+    let IdentityDeps { data_dir, clock } = deps;
+    let (now, max_topics) = (clock.now(), setup.config.max_topics);
+    // Files, keyrings and users block.
+    let dir = data_dir.clone();
+    let opened = spawn_blocking(move || {
+        let sources = setup.sources();
+        let opened = open(&setup.config, &dir, &setup.memory, sources, now)?;
+        Ok::<_, IdentityError>((opened, read_links(&dir)?))
+    });
+    let (opened, links) = opened.await.expect("opening a store does not panic")?;
+    let Opened { keys, place } = opened;
+    say(&place);
+    let info = info(&keys, &place, links);
+    let (endpoint_key, book_key) = (keys.endpoint_key(), keys.book_key());
+    let actor = IdentityActor {
+        topics: Topics::new(max_topics),
+        keys,
+        info: info.clone(),
+        data_dir,
+    };
+    Ok(IdentityRunning {
+        port: IdentityPort::new(&actor.start(), Limits::default()),
+        info,
+        store_note: place.note,
+        endpoint_key,
+        book_key,
+    })
 }
 
 /// Who a node with these keys is.
@@ -139,7 +137,7 @@ fn say(place: &Place) {
     }
 }
 
-/// The actor behind [`KeyringIdentity`].
+/// The actor behind all implementations: where its keys were from, it does not know.
 struct IdentityActor {
     keys: Keys,
     topics: Topics,

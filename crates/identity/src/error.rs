@@ -35,7 +35,8 @@ pub enum IdentityError {
     /// The keys of this data directory are in another store than the one asked for.
     #[error(
         "the identity of {dir} is kept in the store \"{found}\", not in \"{wanted}\"; set \
-         identity.store to \"{found}\" or \"auto\", or take another --data-dir for a new identity"
+         identity.kind to \"keyring\" and identity.store to \"{found}\" or \"auto\", or take another \
+         --data-dir for a new identity"
     )]
     Elsewhere {
         /// The data directory.
@@ -66,7 +67,8 @@ pub enum IdentityError {
     NoKeys(PathBuf),
     /// The keys are in memory.
     #[error(
-        "identity.store is \"memory\": its keys are new at each start, and neither kept nor handed out"
+        "the keys are in memory: new at each start, and neither kept nor handed out; for keys that stay, \
+         set identity.kind to \"keyring\" (and identity.store to \"auto\") or to \"file\""
     )]
     KeptInMemory,
     /// Nobody gives the passphrase of a backup.

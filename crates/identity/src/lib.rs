@@ -3,7 +3,7 @@
 //! A node has two Ed25519 keys. The *endpoint key* is who it is on the network; the *author key*
 //! signs its posts, so that moving to another endpoint does not change the author. Both are made
 //! on the first start, and kept in one store: the keyring of the operating system, an encrypted file
-//! ([`core::sealed`]), or memory. Several nodes of one person write in one name by author links
+//! ([`core::sealed`]), or memory; for each there is an implementation, over one actor. Several nodes of one person write in one name by author links
 //! ([`core::link`]), which are public and in a file of their own. Secrets of topics live in
 //! memory only; what leaves is keys derived for one epoch ([`core::derive`]).
 
@@ -22,9 +22,9 @@ mod random;
 mod store;
 mod unlock;
 
-pub use actor::{KeyringIdentity, Setup};
+pub use actor::{FileIdentity, KeyringIdentity, MemoryIdentity, Setup};
 pub use book::{TopicBook, TopicBookError};
-pub use config::{Config, StoreChoice};
+pub use config::{Config, FileConfig, MemoryConfig, StoreChoice};
 pub use core::book::{Former, SavedTopic};
 pub use core::invite::{Invite, InviteError, format_invite, parse_invite};
 pub use core::link::{LinkError, format_link, parse_link};

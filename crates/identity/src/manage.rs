@@ -106,7 +106,11 @@ pub fn import(
     lock: &BackupLock,
     backup: &Path,
 ) -> Result<(IdentityInfo, String), IdentityError> {
+    let choice = setup.config.store;
     let stores = stores(&setup.config, &deps.data_dir, setup.sources())?;
+    if choice == StoreChoice::Memory {
+        return Err(IdentityError::KeptInMemory);
+    }
     if stores.os.holds_keys() || stores.file.holds_keys() {
         return Err(IdentityError::Exists(deps.data_dir.clone()));
     }
@@ -127,10 +131,7 @@ pub fn import(
         source => unusable(source),
     })?;
     let keys = read(&stored, backup.display().to_string())?;
-    let place = match setup.config.store {
-        StoreChoice::Memory => return Err(IdentityError::KeptInMemory),
-        StoreChoice::Os => stores.os.save(&stored)?,
-        StoreChoice::File => stores.file.save(&stored)?,
+    let place = match choice {
         StoreChoice::Auto => match stores.os.save(&stored) {
             Ok(place) => place,
             Err(error) => {
@@ -138,6 +139,7 @@ pub fn import(
                 stores.file.save(&stored)?
             }
         },
+        choice => stores.of(choice, &deps.data_dir)?.save(&stored)?,
     };
     let links = read_links(&deps.data_dir)?;
     Ok((info(&keys, &place, links), place.note))
@@ -149,14 +151,8 @@ fn with_keys<T>(
     deps: &IdentityDeps,
     work: impl FnOnce(&dyn KeyStore, Keys, Place) -> Result<T, IdentityError>,
 ) -> Result<T, IdentityError> {
-    if setup.config.store == StoreChoice::Memory {
-        return Err(IdentityError::KeptInMemory);
-    }
     let stores = stores(&setup.config, &deps.data_dir, setup.sources())?;
-    let store: &dyn KeyStore = match stores.os.holds_keys() {
-        true => &stores.os,
-        false => &stores.file,
-    };
+    let store = stores.of(setup.config.store, &deps.data_dir)?;
     let nothing = || IdentityError::NoKeys(deps.data_dir.clone());
     let Loaded { keys, place } = store.load()?.ok_or_else(nothing)?;
     let keys = read(&keys, place.note.clone())?;
@@ -173,7 +169,7 @@ mod tests {
     use kukuri_contract::{UnixMillis, WallClock};
 
     use super::*;
-    use crate::config::Config;
+    use crate::config::{Config, FileConfig, MemoryConfig};
     use crate::core::book::SavedTopic;
 
     const NOW: UnixMillis = UnixMillis(1_780_000_000_000);
@@ -242,6 +238,38 @@ mod tests {
         assert_ne!(after.author, first.author);
         let book = TopicBook::in_dir(dir.path(), &keys(&setup));
         assert_eq!(book.topics(NOW).unwrap(), [tea]);
+    }
+
+    #[test]
+    fn keys_in_memory_or_elsewhere_are_left_alone_and_the_error_says_what_to_do() {
+        let dir = tempfile::tempdir().unwrap();
+        let deps = deps(dir.path());
+        let file = setup(dir.path()).config;
+        let file = Setup::from(FileConfig {
+            key_file: file.key_file,
+            ..FileConfig::default()
+        });
+        let (memory, file) = (Setup::from(MemoryConfig::default()), file.general());
+        let out = dir.path().join("backup");
+        let lock = lock(dir.path(), "tea");
+        let errors = |setup: &Setup| {
+            [
+                rotate(setup, &deps, true).unwrap_err(),
+                export(setup, &deps, &lock, &out).unwrap_err(),
+                import(setup, &deps, &lock, &out).unwrap_err(),
+            ]
+        };
+        for error in errors(&memory.general()) {
+            assert!(matches!(error, IdentityError::KeptInMemory), "{error}");
+            assert!(error.to_string().contains("identity.kind"), "{error}");
+        }
+        // As if they were in the keyring.
+        file::replace(&dir.path().join("identity.keyring"), b"entry").unwrap();
+        let [rotated, exported, imported] = errors(&file);
+        for error in [rotated, exported] {
+            assert!(matches!(error, IdentityError::Elsewhere { .. }), "{error}");
+        }
+        assert!(matches!(imported, IdentityError::Exists(_)), "{imported}");
     }
 
     #[test]

@@ -136,18 +136,11 @@ pub fn open(
     if memory.holds_keys() {
         return load_or_make(memory, now);
     }
-    let Stores { os, file } = stores(config, dir, sources)?;
+    let stores = stores(config, dir, sources)?;
     let opened = match config.store {
         StoreChoice::Memory => load_or_make(memory, now),
-        StoreChoice::File => {
-            refuse_elsewhere(dir, &os, &file)?;
-            load_or_make(&file, now)
-        }
-        StoreChoice::Os => {
-            refuse_elsewhere(dir, &file, &os)?;
-            load_or_make(&os, now)
-        }
-        StoreChoice::Auto => auto(&os, &file, now),
+        StoreChoice::Auto => auto(&stores.os, &stores.file, now),
+        StoreChoice::File | StoreChoice::Os => load_or_make(stores.of(config.store, dir)?, now),
     }?;
     memory.remember(&opened.keys.to_stored(), &opened.place);
     Ok(opened)
@@ -159,6 +152,22 @@ pub struct Stores {
     pub os: KeyringStore,
     /// The file in the data directory.
     pub file: FileStore,
+}
+
+impl Stores {
+    /// The one that has the keys of `dir`, or would have new ones.
+    ///
+    /// # Errors
+    /// The keys are in another one than the choice, or the choice keeps none.
+    pub fn of(&self, choice: StoreChoice, dir: &Path) -> Result<&dyn KeyStore, IdentityError> {
+        match choice {
+            StoreChoice::Memory => Err(IdentityError::KeptInMemory),
+            StoreChoice::File => elsewhere_refused(dir, &self.os, &self.file),
+            StoreChoice::Os => elsewhere_refused(dir, &self.file, &self.os),
+            StoreChoice::Auto if self.os.holds_keys() => Ok(&self.os),
+            StoreChoice::Auto => Ok(&self.file),
+        }
+    }
 }
 
 /// The stores of a data directory.
@@ -197,13 +206,13 @@ fn auto(os: &KeyringStore, file: &FileStore, now: UnixMillis) -> Result<Opened, 
 }
 
 /// Another store must not silently make another identity of the same data directory.
-fn refuse_elsewhere(
+fn elsewhere_refused<'a>(
     dir: &Path,
-    found: &impl KeyStore,
-    wanted: &impl KeyStore,
-) -> Result<(), IdentityError> {
+    found: &dyn KeyStore,
+    wanted: &'a dyn KeyStore,
+) -> Result<&'a dyn KeyStore, IdentityError> {
     if !found.holds_keys() || wanted.holds_keys() {
-        return Ok(());
+        return Ok(wanted);
     }
     Err(IdentityError::Elsewhere {
         dir: dir.to_owned(),
@@ -212,7 +221,7 @@ fn refuse_elsewhere(
     })
 }
 
-fn load_or_make(store: &impl KeyStore, now: UnixMillis) -> Result<Opened, IdentityError> {
+fn load_or_make(store: &dyn KeyStore, now: UnixMillis) -> Result<Opened, IdentityError> {
     let Some(Loaded { keys, place }) = store.load()? else {
         let keys = generate_keys(now)?;
         let place = store.save(&keys.to_stored())?;

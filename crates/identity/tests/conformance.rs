@@ -1,4 +1,4 @@
-//! The clauses of the contract, on the implementation `keyring`.
+//! The clauses of the contract, on the implementations `keyring`, `file` and `memory`.
 
 #![allow(clippy::unwrap_used, reason = "a test panics where it fails")]
 
@@ -10,7 +10,10 @@ use kukuri_contract::{
     IdentityRunning, RemoveTopic, Sign, SignRequest, TopicKeys, TopicKeysError, TopicSecret,
     UnixMillis, WallClock, Whoami,
 };
-use kukuri_identity::{Config, KeyringIdentity, StoreChoice};
+use kukuri_identity::{
+    Config, FileConfig, FileIdentity, IdentityError, KeyringIdentity, MemoryConfig, MemoryIdentity,
+    Setup, StoreChoice,
+};
 
 fn key_file(dir: &Path) -> PathBuf {
     let key = dir.join("key");
@@ -38,16 +41,26 @@ async fn spawn(dir: &Path, max_topics: usize) -> IdentityRunning {
     KeyringIdentity::spawn(config.into(), deps).await.unwrap()
 }
 
-async fn all_clauses(config: impl Fn() -> Config + 'static) {
-    let maker = move |_| IdentityMaker::of::<KeyringIdentity>(config().into());
+/// `setup` is called once for each instance: what it opens is one node's.
+async fn all_clauses<F, C>(setup: impl Fn() -> C + 'static)
+where
+    F: Factory<
+            Config = Setup<C>,
+            Deps = IdentityDeps,
+            Running = IdentityRunning,
+            Error = IdentityError,
+        > + 'static,
+    Setup<C>: Clone + std::fmt::Debug + Send + Sync + 'static,
+{
+    let maker = move |_| IdentityMaker::of::<F>(setup().into());
     conforms::<Identity>(&Made::each(maker)).await;
 }
 
 #[actix::test]
-async fn the_clauses_of_the_contract_with_an_encrypted_file() {
+async fn the_clauses_of_the_contract_by_keyring_in_a_file() {
     let dir = tempfile::tempdir().unwrap();
     let key = key_file(dir.path());
-    all_clauses(move || Config {
+    all_clauses::<KeyringIdentity, _>(move || Config {
         store: StoreChoice::File,
         key_file: Some(key.clone()),
         ..Config::default()
@@ -56,12 +69,50 @@ async fn the_clauses_of_the_contract_with_an_encrypted_file() {
 }
 
 #[actix::test]
-async fn the_clauses_of_the_contract_in_memory() {
-    all_clauses(|| Config {
-        store: StoreChoice::Memory,
-        ..Config::default()
+async fn the_clauses_of_the_contract_by_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let key = key_file(dir.path());
+    all_clauses::<FileIdentity, _>(move || FileConfig {
+        key_file: Some(key.clone()),
+        ..FileConfig::default()
     })
     .await;
+}
+
+#[actix::test]
+async fn the_clauses_of_the_contract_by_memory() {
+    all_clauses::<MemoryIdentity, _>(MemoryConfig::default).await;
+}
+
+/// Whoever changes `identity.kind` from one to the other stays who it is, or is told.
+#[actix::test]
+async fn the_kinds_keyring_and_file_share_the_file_and_none_makes_a_second_identity() {
+    let dir = tempfile::tempdir().unwrap();
+    let deps = || IdentityDeps {
+        data_dir: dir.path().to_owned(),
+        clock: WallClock::system(),
+    };
+    let by_keyring = spawn(dir.path(), 8).await;
+    let config = FileConfig {
+        key_file: Some(key_file(dir.path())),
+        ..FileConfig::default()
+    };
+    let by_file = FileIdentity::spawn(config.clone().into(), deps()).await;
+    assert_eq!(by_file.unwrap().info, by_keyring.info);
+    let memory = MemoryIdentity::spawn(MemoryConfig::default().into(), deps()).await;
+    assert_ne!(memory.unwrap().info.endpoint, by_keyring.info.endpoint);
+
+    std::fs::remove_file(dir.path().join("identity.key")).unwrap();
+    std::fs::write(dir.path().join("identity.keyring"), "entry").unwrap();
+    let elsewhere = FileIdentity::spawn(config.into(), deps())
+        .await
+        .unwrap_err();
+    let says = elsewhere.to_string();
+    assert!(
+        matches!(elsewhere, IdentityError::Elsewhere { .. }),
+        "{says}"
+    );
+    assert!(says.contains("identity.kind to \"keyring\""), "{says}");
 }
 
 #[actix::test]
@@ -138,4 +189,13 @@ fn bad_settings_are_typed_errors() {
             .to_string();
         assert!(error.contains(field), "{error}");
     }
+    let error = MemoryIdentity::check(&MemoryConfig { max_topics: 0 }.into()).unwrap_err();
+    assert!(error.to_string().contains("identity.max_topics"), "{error}");
+    let both = FileConfig {
+        key_file: Some("key".into()),
+        passphrase_file: Some("passphrase".into()),
+        ..FileConfig::default()
+    };
+    let error = FileIdentity::check(&both.into()).unwrap_err();
+    assert!(error.to_string().contains("identity.key_file"), "{error}");
 }

@@ -7,8 +7,9 @@ use metrics_exporter_prometheus::{
     Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder,
 };
 
-use crate::core::record::{Change, Labels};
-use crate::core::series::{ALL, Kind, Label, Series};
+use crate::core::labels::{Labels, combinations, named};
+use crate::core::record::Change;
+use crate::core::series::{ALL, Kind, Series};
 use crate::process;
 
 static METADATA: Metadata<'static> =
@@ -48,13 +49,13 @@ impl Registry {
                 self.recorder.describe_counter(name, None, help);
                 let zeros = combinations(series.labels);
                 let zeros = zeros.map(|labels| Change::Count(series.name, labels, 0));
-                zeros.for_each(|zero| self.apply(zero));
+                zeros.for_each(|zero| self.change(zero));
             }
             Kind::Gauge => {
                 self.recorder.describe_gauge(name, None, help);
                 let zeros = combinations(series.labels);
                 let zeros = zeros.map(|labels| Change::Set(series.name, labels, 0.0));
-                zeros.for_each(|zero| self.apply(zero));
+                zeros.for_each(|zero| self.change(zero));
             }
             Kind::Histogram(_) => {
                 self.recorder.describe_histogram(name, None, help);
@@ -67,7 +68,7 @@ impl Registry {
     }
 
     /// Makes a change.
-    pub fn apply(&self, change: Change) {
+    pub fn change(&self, change: Change) {
         match change {
             Change::Count(name, labels, by) => {
                 let counter = self
@@ -93,7 +94,7 @@ impl Registry {
     }
 
     /// All series as text (Prometheus exposition format 0.0.4).
-    pub fn render(&self) -> String {
+    pub fn text(&self) -> String {
         let mut text = self.handle.render();
         for (
             Series {
@@ -116,19 +117,9 @@ impl Registry {
     }
 }
 
-/// All combinations of the labels' values.
-fn combinations(labels: &'static [Label]) -> impl Iterator<Item = Labels> {
-    let values = |at: usize| labels.get(at).map_or_else(|| vec![""], |l| (l.values)());
-    let second = values(1);
-    let with_second = move |first| second.clone().into_iter().map(move |s| [first, s]);
-    values(0).into_iter().flat_map(with_second)
-}
-
 fn key(name: &'static str, values: Labels) -> Key {
     let series = ALL.iter().find(|series| series.name == name);
-    let labels = series.map_or(&[][..], |series| series.labels).iter();
-    let labels = labels
-        .zip(values)
-        .map(|(label, value)| metrics::Label::from_static_parts(label.name, value));
+    let labels = series.into_iter().flat_map(|series| named(series, values));
+    let labels = labels.map(|(name, value)| metrics::Label::from_static_parts(name, value));
     Key::from_parts(name, labels.collect::<Vec<_>>())
 }

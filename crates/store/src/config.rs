@@ -41,6 +41,7 @@ impl Config {
         }
     }
 
+    #[cfg(feature = "sqlite")]
     pub(crate) fn limits(&self) -> Limits {
         Limits {
             max_peers_per_topic: self.max_peers_per_topic,

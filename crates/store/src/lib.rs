@@ -41,10 +41,16 @@ pub mod core;
 mod actor;
 mod config;
 mod error;
+#[cfg(feature = "sqlite")]
 mod pruning;
+#[cfg(feature = "sqlite")]
 mod sqlite;
+#[cfg(feature = "sqlite")]
 mod writer;
 
-pub use actor::{InMemoryStore, MemorySetup, SqliteStore};
+#[cfg(feature = "sqlite")]
+pub use actor::SqliteStore;
+#[cfg(feature = "memory")]
+pub use actor::{InMemoryStore, MemorySetup};
 pub use config::{Config, MemoryConfig};
 pub use error::OpenError;

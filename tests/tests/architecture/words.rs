@@ -33,7 +33,13 @@ const NOT_IN_A_CORE: [(&str, &str); 24] = [
 ];
 
 /// External crates that no core names, though the word may mean something else.
-const NO_CRATE_IN_A_CORE: [&str; 3] = ["metrics", "metrics_exporter_prometheus", "iroh_metrics"];
+const NO_CRATE_IN_A_CORE: [&str; 5] = [
+    "metrics",
+    "metrics_exporter_prometheus",
+    "iroh_metrics",
+    "opentelemetry_proto",
+    "reqwest",
+];
 
 /// Says that `source` has `word` at `at`.
 fn found(source: &Source, code: &str, at: usize, word: &str, why: &str) -> String {
@@ -178,6 +184,26 @@ const LIBRARIES: &[Library] = &[
         files: &[("crates/metrics/src/prometheus.rs", "wraps it")],
     },
     Library {
+        name: "opentelemetry_proto",
+        files: &[("crates/metrics/src/otlp.rs", "wraps it")],
+    },
+    Library {
+        name: "prost",
+        files: &[("crates/metrics/src/otlp.rs", "its messages in bytes")],
+    },
+    Library {
+        name: "reqwest",
+        files: &[("crates/metrics/src/push.rs", "wraps it")],
+    },
+    Library {
+        name: "rustls",
+        files: &[("crates/metrics/src/push.rs", "its TLS")],
+    },
+    Library {
+        name: "rustls_platform_verifier",
+        files: &[("crates/metrics/src/push.rs", "the certificates of its TLS")],
+    },
+    Library {
         name: "procfs",
         files: &[("crates/metrics/src/process.rs", "wraps it")],
     },
@@ -194,13 +220,8 @@ const LIBRARIES: &[Library] = &[
             ("crates/discovery/src/actor.rs", "the actor"),
             ("crates/discovery/src/actor/", "its tasks"),
             ("crates/gossip/src/actor/", "the actors"),
-            ("crates/store/src/actor.rs", "the actor"),
-            (
-                "crates/store/src/actor/",
-                "the actor of the store in memory",
-            ),
-            ("crates/metrics/src/actor.rs", "the actor"),
-            ("crates/metrics/src/actor/", "the actor without metrics"),
+            ("crates/store/src/actor/", "the actors"),
+            ("crates/metrics/src/actor/", "the actors"),
             (
                 "crates/app/src/compose.rs",
                 "the node's address as listener",
@@ -258,6 +279,8 @@ const LIBRARIES: &[Library] = &[
                 "crates/gossip/src/actor/iroh/asks.rs",
                 "numbers of questions",
             ),
+            ("crates/metrics/src/actor/otlp.rs", "a name for an instance"),
+            ("crates/metrics/src/error.rs", "keeps its error as source"),
             ("crates/app/src/node/draft.rs", "nonces of sealed posts"),
             ("crates/app/src/node/repair.rs", "nonces, and whom to ask"),
             ("crates/app/src/error.rs", "keeps its error as source"),

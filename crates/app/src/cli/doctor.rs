@@ -1,7 +1,8 @@
 //! `kukuri doctor`: whether a node can work here, and what to do if not.
 
+#[cfg_attr(not(feature = "discovery-mainline"), path = "doctor/absent.rs")]
+mod dht;
 mod local;
-mod network;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -111,14 +112,14 @@ async fn examine(
     let looking = report
         .output
         .spinner("two nodes on this machine look for each other");
-    let own = local::self_test().await;
+    let own = dht::self_test().await;
     drop(looking);
     report.tell(own);
     if args.offline {
         return Ok(());
     }
     let looking = report.output.spinner("asking the DHT");
-    let checks = network::examine(config).await;
+    let checks = dht::examine(config).await;
     drop(looking);
     for check in checks {
         report.tell(check);

@@ -20,7 +20,7 @@ fn ask(question: &Question) -> io::Result<Zeroizing<String>> {
         Question::New(file) => {
             let file = file.display();
             let ask = format!(
-                "No keyring of the operating system has this node's keys.\n\
+                "This node's keys go into a file.\n\
                  New passphrase that encrypts them in {file}: "
             );
             let mut ask = ask.as_str();

@@ -2,7 +2,8 @@
 
 mod args;
 mod config;
-mod demo;
+#[cfg(feature = "discovery-mainline")]
+mod dht;
 mod docs;
 mod doctor;
 mod follow;
@@ -19,7 +20,6 @@ mod progress;
 mod saved;
 mod secret;
 mod since;
-mod testnet;
 mod topic;
 
 use std::process::ExitCode;
@@ -66,8 +66,8 @@ fn run(cli: Cli, output: &Output) -> Result<ExitCode, Failure> {
     let config_file = cli.config.as_deref();
     let code = runtime.block_on(async {
         match cli.command {
-            Command::Demo(args) => demo::run(args, output).await,
-            Command::Testnet(args) => testnet::run(args, output).await,
+            #[cfg(feature = "discovery-mainline")]
+            Command::Dht(command) => dht::run(command, output).await,
             Command::Join(args) => join::run(*args, config_file, output).await,
             Command::Posts(args) => posts::run(args, config_file, output).await,
             Command::Identity(args) => identity::run(*args, config_file, output).await,

@@ -22,6 +22,7 @@ use crate::compose::Ports;
 use crate::config::Config;
 use crate::error::{GaveUp, StartError, TopicError};
 use crate::kinds::Given;
+use crate::sockets::udp_settings;
 use crate::supervise::Service;
 use crate::{Former, Prompt, TopicBook};
 
@@ -54,15 +55,8 @@ impl NodeBuilder {
     /// advertises loopback addresses.
     pub fn bind_ip(mut self, ip: std::net::Ipv4Addr) -> Self {
         let free = SocketAddrV4::new(ip, 0);
-        #[cfg(feature = "gossip-iroh")]
-        {
-            self.config.gossip.iroh.bind = free.into();
-        }
-        #[cfg(feature = "discovery-mainline")]
-        {
-            self.config.discovery.mainline.dht_bind = free;
-            self.config.discovery.mainline.hello_bind = free;
-        }
+        let settings = udp_settings(&mut self.config);
+        settings.into_iter().for_each(|mut udp| udp.bind.set(free));
         self
     }
 

@@ -13,7 +13,6 @@ use tokio::sync::oneshot;
 use super::lock;
 use crate::config::Config;
 use crate::error::{Cause, ConfigError, StartError};
-#[cfg(feature = "identity-keyring")]
 use crate::kinds;
 
 /// Who a node is.
@@ -119,13 +118,10 @@ pub async fn import_identity(
     .await
 }
 
-/// Keys are changed in the kind `keyring` only: of another one we do not know where it has them.
+/// Keys are changed in our own kinds only: of another one we do not know where it has them.
 fn setup(config: Config, prompt: Option<Prompt>) -> Result<Setup, StartError> {
-    match config.identity.kind.as_str() {
-        #[cfg(feature = "identity-keyring")]
-        "keyring" => Ok(kinds::setup(config.identity.keyring, prompt)),
-        kind => Err(StartError::NotByKind(kind.to_owned())),
-    }
+    let kind = config.identity.kind.clone();
+    kinds::keys(config.identity, prompt).ok_or(StartError::NotByKind(kind))
 }
 
 fn deps(data_dir: &Path) -> IdentityDeps {

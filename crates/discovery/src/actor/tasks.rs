@@ -321,8 +321,11 @@ impl DiscoveryActor {
             .map(|polling| ctx.cancel_future(polling));
         let (address, limit) = (self.config.dht_bind, self.config.announce_timeout_ms);
         let known = async move {
-            let known = old.routing_table().await.1;
-            drop(old);
+            let known = {
+                // Ends here.
+                let old = old;
+                old.routing_table().await.1
+            };
             // Announcements under way hold the old one, and it its port.
             let free = async {
                 while UdpSocket::bind(address).is_err() {

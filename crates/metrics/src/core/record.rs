@@ -10,10 +10,8 @@ use kukuri_contract::{
     TopicId, Verdict,
 };
 
-use super::series::{self, MAX_LABELS, Series};
-
-/// Values of a series' labels, in their order; empty where it has none.
-pub type Labels = [&'static str; MAX_LABELS];
+use super::labels::Labels;
+use super::series::{self, Series};
 
 /// A change of one series.
 #[derive(Debug, Clone, Copy, PartialEq)]

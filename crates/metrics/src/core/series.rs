@@ -330,6 +330,13 @@ all_series! {
 }
 
 all_series! {
+    /// Every series about exports, where there are any.
+    EXPORT:
+    EXPORTS_FAILED = "kukuri_metrics_exports_failed_total", Counter, &[],
+        "Exports that the collector did not take, or not all of; told by the next one that it takes.";
+}
+
+all_series! {
     /// Every series about the process, under the names that Prometheus gives them everywhere. Their
     /// values are those of the moment, as far as the operating system tells them.
     PROCESS:
@@ -357,7 +364,8 @@ mod tests {
     fn names_follow_the_rules() {
         let mut names = BTreeSet::new();
         let of = |prefix, all: &'static [Series]| all.iter().map(move |series| (prefix, series));
-        for (prefix, series) in of("kukuri_", ALL).chain(of("process_", PROCESS)) {
+        let ours = of("kukuri_", ALL).chain(of("kukuri_", EXPORT));
+        for (prefix, series) in ours.chain(of("process_", PROCESS)) {
             let name = series.name;
             assert!(names.insert(name), "{name} twice");
             assert!(name.starts_with(prefix), "{name}");

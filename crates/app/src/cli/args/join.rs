@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use clap::Args;
-use kukuri::{Config, EndpointId, TopicName};
+use kukuri::{Config, EndpointId, TopicName, UdpSetting, udp_settings};
 use serde_json::{Map, Value, json};
 
 use super::keys::KeyArgs;
@@ -151,16 +151,21 @@ impl JoinArgs {
     /// The other sockets are on the IP address of `--bind`, but for those that have flags of their own. Not
     /// among the overrides: not every kind of discovery has them.
     pub fn bind_others(&self, config: &mut Config) {
-        let Some(bind) = self.bind_ip() else {
+        let Some(ip) = self.bind_ip() else {
             return;
         };
-        let discovery = &mut config.discovery;
-        if self.dht_bind.is_none() {
-            discovery.mainline.dht_bind = bind;
-        }
-        if self.hello_bind.is_none() {
-            discovery.mainline.hello_bind = bind;
-            discovery.lan.hello_bind = bind;
+        for UdpSetting {
+            field, mut bind, ..
+        } in udp_settings(config)
+        {
+            let has_a_flag = match field {
+                "dht_bind" => self.dht_bind.is_some(),
+                "hello_bind" => self.hello_bind.is_some(),
+                _ => true,
+            };
+            if !has_a_flag {
+                bind.set(ip);
+            }
         }
     }
 

@@ -1,28 +1,18 @@
 //! What can be seen on this machine alone.
 
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
+use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use kukuri::contract::{SecretStoreKind, UnixMillis, WallClock};
-use kukuri::{
-    Config, JoinOptions, LocalDht, Node, StoreChoice, TopicEvent, generate_secret, is_running,
-    who_is,
-};
-use tempfile::TempDir;
-use tokio::time::timeout;
+use kukuri::{Config, is_running, udp_settings, who_is};
 
-use super::super::{Failure, keys, since};
+use super::super::{keys, since};
 use super::Check;
 
 /// Less space than this, in bytes, and posts may soon find none: those of one topic take up to 600 MB.
 const LITTLE_SPACE: u64 = 100 * 1024 * 1024;
 /// This program is younger: a clock that says less was never set. The start of 2026.
 const TOO_EARLY: UnixMillis = UnixMillis(1_767_225_600_000);
-/// Longest wait for two nodes on this machine to meet.
-const SELF_TEST: Duration = Duration::from_secs(20);
-/// DHT nodes of the self-test.
-const DHT_NODES: usize = 5;
 
 /// The data directory, and the space there.
 pub fn disk(config: &Config) -> Vec<Check> {
@@ -98,6 +88,10 @@ pub async fn secrets(config: &Config) -> Check {
             format!("in {}", who.store_note),
             "give a passphrase or a key file, and leave out --insecure-plaintext-store",
         ),
+        Ok(who) if who.info.store == SecretStoreKind::Memory => Check::ok(
+            "keys",
+            "in memory: each start is another node, as the config says",
+        ),
         Ok(who) => Check::ok(
             "keys",
             format!(
@@ -134,18 +128,10 @@ pub fn ports(config: &Config) -> Vec<Check> {
     let udp = |address: SocketAddr| UdpSocket::bind(address).map(drop);
     let tcp = |address: SocketAddr| TcpListener::bind(address).map(drop);
     let mut tried = Vec::new();
-    if config.gossip.kind == "iroh" {
-        let bind = config.gossip.iroh.bind;
-        tried.push(("gossip.bind", bind, udp(bind)));
-    }
-    if config.discovery.kind == "mainline" {
-        let settings = &config.discovery.mainline;
-        for (field, bind) in [
-            ("hello_bind", settings.hello_bind),
-            ("dht_bind", settings.dht_bind),
-        ] {
-            tried.push((field, bind.into(), udp(bind.into())));
-        }
+    let mut config = config.clone();
+    for setting in udp_settings(&mut config).iter().filter(|udp| udp.in_use) {
+        let address = setting.bind.address();
+        tried.push((setting.field, address, udp(address)));
     }
     if let Some(http) = config.node.http {
         tried.push(("node.http", http, tcp(http)));
@@ -169,68 +155,4 @@ pub fn ports(config: &Config) -> Vec<Check> {
         checks.insert(0, Check::ok("ports", free.join(", ")));
     }
     checks
-}
-
-/// Two nodes and a DHT on loopback: all of kukuri but the network.
-pub async fn self_test() -> Check {
-    let tested = timeout(SELF_TEST, meet()).await;
-    let failed = |error: &dyn std::fmt::Display| {
-        let hint = "two nodes on this machine do not meet; is the loopback interface up, and UDP on it \
-                    allowed? Else report a bug, with --log kukuri=debug";
-        Check::fail("self-test", error.to_string(), hint)
-    };
-    match tested {
-        Ok(Ok(after)) => Check::ok(
-            "self-test",
-            format!(
-                "two nodes on this machine met after {} ms",
-                after.as_millis()
-            ),
-        ),
-        Ok(Err(error)) => failed(&error),
-        Err(_) => failed(&format!(
-            "two nodes on this machine did not meet within {SELF_TEST:?}"
-        )),
-    }
-}
-
-async fn meet() -> Result<Duration, Failure> {
-    let dht = tokio::task::spawn_blocking(|| LocalDht::start(DHT_NODES, 0)).await??;
-    let (one_dir, other_dir) = (TempDir::new()?, TempDir::new()?);
-    let (one, other) =
-        tokio::try_join!(start(one_dir.path(), &dht), start(other_dir.path(), &dht),)?;
-    let secret = generate_secret()?;
-    let join = async |node: &Node| {
-        let options = JoinOptions {
-            secret: Some(secret.clone()),
-            ..JoinOptions::default()
-        };
-        node.join("doctor".parse()?, options)
-            .await
-            .map_err(Failure::from)
-    };
-    let (first, second) = tokio::try_join!(join(&one), join(&other))?;
-    let mut events = second.events();
-    first.post("are you there?").await?;
-    let mut met = None;
-    while let Some(event) = events.next().await {
-        match event {
-            TopicEvent::Joined { after, .. } => met = Some(after),
-            TopicEvent::Post(_) if met.is_some() => break,
-            _ => {}
-        }
-    }
-    tokio::join!(one.shutdown(), other.shutdown());
-    met.ok_or_else(|| "a node ended early".into())
-}
-
-async fn start(dir: &Path, dht: &LocalDht) -> Result<Node, Failure> {
-    let mut config = Config::default();
-    config.identity.keyring.store = StoreChoice::Memory;
-    let node = Node::builder()
-        .config(config)
-        .data_dir(dir)
-        .bind_ip(Ipv4Addr::LOCALHOST)
-        .dht_bootstrap([dht.bootstrap().to_string()]);
-    Ok(node.spawn().await?)
 }

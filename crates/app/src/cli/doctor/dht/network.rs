@@ -4,12 +4,12 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use kukuri::contract::DhtHealth;
-use kukuri::{Config, JoinOptions, Node, StoreChoice, TopicEvent, Verdict, generate_secret};
+use kukuri::{Config, JoinOptions, Node, TopicEvent, Verdict, generate_secret, udp_settings};
 use tempfile::TempDir;
 use tokio::time::timeout;
 
-use super::super::Failure;
-use super::Check;
+use crate::cli::Failure;
+use crate::cli::doctor::Check;
 
 /// Longest wait for a verdict; by default one comes after 10 s.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -43,11 +43,10 @@ pub async fn examine(config: &Config) -> Vec<Check> {
 async fn look(config: &Config) -> Result<(Verdict, DhtHealth, Vec<SocketAddr>), Failure> {
     let dir = TempDir::new()?;
     let mut config = config.clone();
-    config.identity.keyring.store = StoreChoice::Memory;
+    config.identity.kind = "memory".into();
     config.node.http = None;
-    config.gossip.iroh.bind.set_port(0);
-    config.discovery.mainline.hello_bind.set_port(0);
-    config.discovery.mainline.dht_bind.set_port(0);
+    let settings = udp_settings(&mut config);
+    settings.into_iter().for_each(|mut udp| udp.bind.free());
     let node = Node::builder()
         .config(config)
         .data_dir(dir.path())

@@ -16,10 +16,10 @@ use tempfile::TempDir;
 use tokio::sync::mpsc;
 use tokio::time::timeout_at;
 
-use super::args::DemoArgs;
-use super::output::Output;
-use super::progress::Progress;
-use super::{Failure, interrupted};
+use super::super::args::DemoArgs;
+use super::super::output::Output;
+use super::super::progress::Progress;
+use super::super::{Failure, interrupted};
 
 /// The demo gives up on a step after so long; on any machine it takes seconds.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -129,7 +129,7 @@ impl Swarm {
         let nodes = (0..peers).map(|_| async {
             let data_dir = TempDir::with_prefix("kukuri-demo-")?;
             let mut config = Config::default();
-            config.identity.keyring.store = kukuri::StoreChoice::Memory;
+            config.identity.kind = "memory".into();
             // Many nodes share this machine's cores.
             config.node.worker_threads = 1;
             config.node.event_buffer = 16_384;

@@ -6,9 +6,9 @@ use std::process::ExitCode;
 use kukuri::LocalDht;
 use serde_json::json;
 
-use super::args::TestnetArgs;
-use super::output::Output;
-use super::{Failure, interrupted};
+use super::super::args::TestnetArgs;
+use super::super::output::Output;
+use super::super::{Failure, interrupted};
 
 /// Runs the command.
 pub async fn run(args: TestnetArgs, output: &Output) -> Result<ExitCode, Failure> {
