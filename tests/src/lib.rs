@@ -5,6 +5,7 @@
 //! [`decoders`] are all that read bytes from others, to be fuzzed; an [`insider`] is a member with bad intent. [`simulation`] runs thousands of
 //! nodes on a virtual clock instead. [`containers`] run what `deploy/` ships. [`prometheus`] watches nodes as operators do, [`dashboards`] are
 //! what they look at, and a [`picture`] is one of those with what nodes of a test have done.
+//! [`variants`] are all implementations of all services.
 
 pub mod containers;
 pub mod dashboards;
@@ -15,6 +16,7 @@ pub mod picture;
 pub mod prometheus;
 pub mod simulation;
 pub mod swarm;
+pub mod variants;
 
 use std::ffi::OsStr;
 use std::fs::File;

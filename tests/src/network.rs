@@ -1,11 +1,19 @@
 //! A network that can be split: each node has a loopback address of its own, and rules of nftables
 //! drop packets where they would be received, so that a sender learns nothing, as on the internet.
 
+use std::net::Ipv4Addr;
 use std::process::Command;
 
 /// Shell commands that make the network in a namespace of its own.
 pub const SPLITTABLE: &str = "ip link set lo up && nft add table ip split && \
     nft add chain ip split input '{ type filter hook input priority 0; }'";
+/// Shell commands that make a local network in a namespace of its own, with one machine,
+/// [`LAN_IP`], on it. What one of its sockets sends by multicast, the others hear.
+pub const LAN: &str = "ip link set lo up && ip link add lan0 type veth peer name lan1 && \
+    ip link set lan1 up && ip link set lan0 multicast on up && \
+    ip address add 10.77.0.1/24 brd + dev lan0 && ip route add default dev lan0";
+/// The machine on the [`LAN`].
+pub const LAN_IP: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 1);
 /// Where every node's DHT node listens, so that it can be told from its other sockets.
 pub const DHT_PORT: u16 = 7000;
 

@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use kukuri::contract::UnixMillis;
 use kukuri::{
-    Config, Drill, JoinOptions, LocalDht, Node, Service, StoreChoice, Topic, TopicEvent,
-    TopicEvents,
+    Config, Drill, JoinOptions, LocalDht, Node, RestartReason, Service, StoreChoice, Topic,
+    TopicEvent, TopicEvents,
 };
 use tempfile::TempDir;
 use tokio::time::timeout;
@@ -265,4 +265,100 @@ async fn a_topic_that_was_left_while_a_service_was_down_is_left() {
         }
     };
     timeout(DEADLINE, alone).await.unwrap();
+}
+
+/// A fresh actor needs its wires however many others want something of it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_is_flooded_while_its_own_actor_hangs_works_again() {
+    /// More than a port admits.
+    const CALLERS: usize = 600;
+    let dht = tokio::task::spawn_blocking(|| LocalDht::start(2, 0).unwrap())
+        .await
+        .unwrap();
+    let a = start(&dht, config()).await;
+    let flood = (0..CALLERS).map(|_| {
+        let topic = a.topic.clone();
+        tokio::spawn(async move {
+            loop {
+                if topic.post("flood").await.is_err() {
+                    tokio::time::sleep(Duration::from_millis(20)).await;
+                }
+            }
+        })
+    });
+    let flood: Vec<_> = flood.collect();
+    let hung = a.node.drill(Service::Node, Drill::Hang).await;
+    assert!(hung.is_err());
+    let restarted = async {
+        while a.node.restarts(Service::Node, RestartReason::Hang) < 1 {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(DEADLINE, restarted).await.unwrap();
+    a.post("after").await;
+    flood.iter().for_each(tokio::task::JoinHandle::abort);
+}
+
+/// A fresh actor is bound where the one before was: that has let go of its port by then, so that one fault
+/// is one restart.
+async fn keeps_its_ports(service: Service, drill: Drill) {
+    let free = || {
+        let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+        socket.local_addr().unwrap()
+    };
+    let dht = tokio::task::spawn_blocking(|| LocalDht::start(4, 0).unwrap())
+        .await
+        .unwrap();
+    let dir = TempDir::with_prefix("kukuri-test-").unwrap();
+    let mut settings = config();
+    settings.node.restart_limit = 1;
+    let mainline = &mut settings.discovery.mainline;
+    mainline.bootstrap = vec![dht.bootstrap().to_string()];
+    let v4 = |address| match address {
+        std::net::SocketAddr::V4(address) => address,
+        std::net::SocketAddr::V6(_) => unreachable!("it is on 127.0.0.1"),
+    };
+    (mainline.dht_bind, mainline.hello_bind) = (v4(free()), v4(free()));
+    settings.gossip.iroh.bind = free();
+    let bound = settings.gossip.iroh.bind;
+    let builder = Node::builder().config(settings).data_dir(dir.path());
+    let node = builder.spawn().await.unwrap();
+    assert_eq!(node.info().bound, [bound]);
+    let options = JoinOptions::default();
+    let topic = node.join("drill".parse().unwrap(), options).await.unwrap();
+    let mut b = start(&dht, config()).await;
+    topic.post("before").await.unwrap();
+    b.hears("before", ["before".to_owned()].into()).await;
+    let drilled = node.drill(service, drill).await;
+    assert!(drilled.is_err());
+    let again = async {
+        loop {
+            let restarts = RestartReason::ALL.map(|reason| node.restarts(service, reason));
+            if restarts.iter().sum::<u64>() == 1 {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::select! {
+        () = again => {}
+        reason = node.gave_up() => panic!("{reason}"),
+    }
+    topic.post("after").await.unwrap();
+    b.hears("after", ["after".to_owned()].into()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn gossip_keeps_its_port_over_a_panic() {
+    keeps_its_ports(Service::Gossip, Drill::Panic).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn gossip_keeps_its_port_over_a_hang() {
+    keeps_its_ports(Service::Gossip, Drill::Hang).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn discovery_keeps_its_ports_over_a_panic() {
+    keeps_its_ports(Service::Discovery, Drill::Panic).await;
 }

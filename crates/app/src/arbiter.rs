@@ -45,7 +45,7 @@ pub async fn in_arbiter<T: Send + 'static>(
     start: impl AsyncFnOnce() -> Result<T, Cause> + Send + 'static,
 ) -> Result<(T, Arbiter), StartError> {
     let failed = |source| StartError::Service { service, source };
-    let arbiter = Arbiter::with_tokio_rt(move || {
+    let arbiter = Unkept(Some(Arbiter::with_tokio_rt(move || {
         let mut builder = match workers {
             0 => tokio::runtime::Builder::new_current_thread(),
             _ => tokio::runtime::Builder::new_multi_thread(),
@@ -56,7 +56,7 @@ pub async fn in_arbiter<T: Send + 'static>(
             .enable_all()
             .build()
             .expect("the operating system gives a process its threads and an event queue")
-    });
+    })));
     let (tx, rx) = oneshot::channel();
     arbiter.spawn_fn(move || {
         actix::spawn(async move {
@@ -65,13 +65,30 @@ pub async fn in_arbiter<T: Send + 'static>(
         });
     });
     match rx.await {
-        Ok(Ok(running)) => Ok((running, arbiter)),
-        Ok(Err(cause)) => {
-            arbiter.stop();
-            Err(failed(cause))
-        }
+        Ok(Ok(running)) => Ok((running, arbiter.keep())),
+        Ok(Err(cause)) => Err(failed(cause)),
         Err(_) => Err(failed(
             "it panicked while it started; the log says where".into(),
         )),
+    }
+}
+
+/// An arbiter whose actor does not run yet. It ends with this value, so that a start that fails, or that
+/// nobody waits for any more, leaves no thread and no actor behind.
+struct Unkept(Option<Arbiter>);
+
+impl Unkept {
+    fn spawn_fn(&self, f: impl FnOnce() + Send + 'static) {
+        self.0.as_ref().map(|arbiter| arbiter.spawn_fn(f));
+    }
+
+    fn keep(mut self) -> Arbiter {
+        self.0.take().expect("it is given away once, here")
+    }
+}
+
+impl Drop for Unkept {
+    fn drop(&mut self) {
+        self.0.as_ref().map(Arbiter::stop);
     }
 }

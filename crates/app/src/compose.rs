@@ -24,7 +24,7 @@ use crate::error::{Cause, StartError};
 use crate::node::actor::NodeActor;
 use crate::node::service::NodePort;
 use crate::node::wanted::Wanted;
-use crate::supervise::Service;
+use crate::supervise::{Service, Tally};
 
 /// Threads for the tasks of an actor that has none but its own, and of one that reads a socket.
 const NO_TASKS: usize = 0;
@@ -128,8 +128,8 @@ pub struct Parts {
     pub store_note: String,
     /// The topics that the user has added.
     pub topics: TopicBook,
-    /// Where the endpoint was bound at the start.
-    pub addresses: LocalAddresses,
+    /// Where the endpoint is bound.
+    pub addresses: RefCell<LocalAddresses>,
     /// Where the hello socket was bound at the start, if there is one.
     pub hello: Option<SocketAddr>,
     /// The settings of the node itself.
@@ -141,6 +141,7 @@ pub struct Parts {
     endpoint_key: EndpointKey,
     pub(crate) outlets: Outlets,
     pub(crate) arbiters: Arbiters,
+    pub(crate) restarts: Tally,
     gossip_holder: RefCell<LeaseHolder>,
 }
 
@@ -204,7 +205,7 @@ impl Parts {
             identity: identity.info,
             store_note: identity.store_note,
             topics,
-            addresses: gossip.addresses,
+            addresses: RefCell::new(gossip.addresses),
             hello: discovery.hello_address,
             config,
             makers,
@@ -214,6 +215,7 @@ impl Parts {
             endpoint_key: identity.endpoint_key,
             outlets,
             arbiters,
+            restarts: Tally::default(),
             gossip_holder: RefCell::new(gossip_holder),
         };
         parts.wire().await.map_err(|error| StartError::Service {
@@ -253,6 +255,7 @@ impl Parts {
                 let workers = self.config.worker_threads;
                 let (fresh, arbiter) = spawn(&makers.gossip, deps, workers).await?;
                 ports.gossip.adopt(&fresh.port);
+                self.addresses.replace(fresh.addresses);
                 arbiter
             }
             Service::Store => {

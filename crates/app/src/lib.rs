@@ -63,7 +63,8 @@ pub use error::{
 pub use history::stored_posts;
 pub use kukuri_contract as contract;
 pub use kukuri_contract::{
-    AuthorId, Drill, EndpointAddr, EndpointId, Source, TopicId, TopicName, TopicSecret, Verdict,
+    AuthorId, Drill, EndpointAddr, EndpointId, RestartReason, Source, TopicId, TopicName,
+    TopicSecret, Verdict,
 };
 #[cfg(feature = "discovery-mainline")]
 pub use kukuri_discovery::LocalDht;

@@ -14,6 +14,9 @@ const STOP_LIMIT: Duration = Duration::from_millis(1300);
 /// The same for the services after that.
 const STOP_LIMIT_LOCAL: Duration = Duration::from_millis(400);
 
+/// Longest wait for the addresses of the endpoint: without them a fresh node's actor works, too.
+const ADDRESS_LIMIT: Duration = Duration::from_millis(500);
+
 impl Parts {
     /// Tells a service that was just started what it must know.
     pub async fn resync(&self, service: Service) {
@@ -28,11 +31,16 @@ impl Parts {
     }
 
     pub(crate) async fn wire(&self) -> Result<(), CallError<Never>> {
-        let address = self.ports.gossip.local_address(LocalAddress).await;
+        let asked = self.ports.gossip.local_address(LocalAddress);
+        // Where gossip was bound when it started, is good enough until it answers.
+        let known = match tokio::time::timeout(ADDRESS_LIMIT, asked).await {
+            Ok(Ok(now)) => now,
+            _ => self.addresses.borrow().clone(),
+        };
         let wires = Wires {
             ports: self.ports.clone(),
             identity: self.identity.clone(),
-            address: address.unwrap_or_else(|_| self.addresses.clone()),
+            address: known,
             events: self.outlets.node.clone(),
         };
         self.node.wire(Wire(wires)).await

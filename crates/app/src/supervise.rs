@@ -6,6 +6,9 @@
 //! what it must know. Where that happens again and again, the node gives up: whoever runs it starts
 //! it anew. [`restart`](crate::core::restart) has the policy.
 
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use kukuri_contract::{
@@ -65,6 +68,22 @@ impl Service {
     }
 }
 
+/// How often each service was started again, and why; outside of every actor, so the metrics' own
+/// restart loses none. Clones share the counts.
+#[derive(Debug, Clone, Default)]
+pub struct Tally(Arc<[[AtomicU64; RestartReason::ALL.len()]; Service::ALL.len()]>);
+
+impl Tally {
+    /// How often, for this reason.
+    pub fn of(&self, service: Service, reason: RestartReason) -> u64 {
+        self.0[service as usize][reason as usize].load(Ordering::Relaxed)
+    }
+
+    fn count(&self, service: Service, reason: RestartReason) {
+        self.0[service as usize][reason as usize].fetch_add(1, Ordering::Relaxed);
+    }
+}
+
 /// Watches until the node is asked to stop (or nobody holds it any more), or gives up.
 pub async fn until_stopped(parts: &Parts, stop: oneshot::Receiver<()>) -> Option<GaveUp> {
     let (gave_up, mut given_up) = mpsc::channel(1);
@@ -86,10 +105,19 @@ async fn watch(parts: &Parts, service: Service, gave_up: mpsc::Sender<GaveUp>) {
     };
     let started = Instant::now();
     let mut restarts = Restarts::new(policy);
+    let mut fresh = false;
     loop {
+        // Whoever is to tell it may be busy, or hang: it is watched meanwhile.
+        let told = async {
+            if fresh {
+                parts.resync(service).await;
+            }
+            std::future::pending::<Infallible>().await
+        };
         let reason = tokio::select! {
             () = parts.gone(service) => RestartReason::Panic,
             () = hangs(parts, service) => RestartReason::Hang,
+            never = told => match never {},
         };
         let mut last = reason.as_str().to_owned();
         tracing::error!(service = service.as_str(), reason = last, "service ended");
@@ -120,12 +148,13 @@ async fn watch(parts: &Parts, service: Service, gave_up: mpsc::Sender<GaveUp>) {
                 "not started again"
             );
         }
+        fresh = true;
         tracing::warn!(service = service.as_str(), "service started again");
+        parts.restarts.count(service, reason);
         parts.emit(NodeEvent::Restarted {
             service: service.as_str(),
             reason,
         });
-        parts.resync(service).await;
     }
 }
 

@@ -212,7 +212,8 @@ where
     }
 }
 
-/// Declares a service: the trait that lists what an implementation handles, and the port.
+/// Declares a service: the trait that lists what an implementation handles, and the port. What is listed
+/// under `without_permit` gets through however busy the service is.
 #[macro_export]
 macro_rules! service {
     (
@@ -220,6 +221,9 @@ macro_rules! service {
         $service:ident, $port:ident, $name:literal {
             $($(#[$method_doc:meta])* $method:ident: $request:ty,)+
         }
+        $(without_permit {
+            $($(#[$always_doc:meta])* $always:ident: $told:ty,)+
+        })?
         $(events { $($event:ty,)+ })?
     ) => {
         $(#[$doc])*
@@ -229,6 +233,7 @@ macro_rules! service {
         pub trait $service:
             actix::Actor<Context = actix::Context<Self>>
             $(+ actix::Handler<$request>)+
+            $($(+ actix::Handler<$told>)+)?
             + actix::Handler<$crate::Probe>
             + actix::Handler<$crate::Stop>
             + actix::Handler<$crate::Drill>
@@ -240,6 +245,7 @@ macro_rules! service {
         impl<A> $service for A where
             A: actix::Actor<Context = actix::Context<Self>>
                 $(+ actix::Handler<$request>)+
+                $($(+ actix::Handler<$told>)+)?
                 + actix::Handler<$crate::Probe>
                 + actix::Handler<$crate::Stop>
                 + actix::Handler<$crate::Drill>
@@ -257,6 +263,7 @@ macro_rules! service {
             drill: $crate::Line<$crate::Drill>,
             watch: $crate::Line<$crate::Watch>,
             $($method: $crate::Line<$request>,)+
+            $($($always: $crate::Line<$told>,)+)?
         }
 
         impl $port {
@@ -272,6 +279,7 @@ macro_rules! service {
                     drill: $crate::Line::new(to.clone().recipient()),
                     watch: $crate::Line::new(to.clone().recipient()),
                     $($method: $crate::Line::new(to.clone().recipient()),)+
+                    $($($always: $crate::Line::new(to.clone().recipient()),)+)?
                 }
             }
 
@@ -283,6 +291,7 @@ macro_rules! service {
                 self.drill.adopt(&fresh.drill);
                 self.watch.adopt(&fresh.watch);
                 $(self.$method.adopt(&fresh.$method);)+
+                $($(self.$always.adopt(&fresh.$always);)+)?
             }
 
             /// Requests under way now.
@@ -330,6 +339,19 @@ macro_rules! service {
                     self.$method.call(&self.gate, request).await
                 }
             )+
+
+            $($(
+                $(#[$always_doc])*
+                pub async fn $always(
+                    &self,
+                    request: $told,
+                ) -> Result<
+                    <$told as $crate::Request>::Reply,
+                    $crate::CallError<<$told as $crate::Request>::Error>,
+                > {
+                    self.$always.call_ungated(&self.gate, request).await
+                }
+            )+)?
         }
 
         impl std::fmt::Debug for $port {

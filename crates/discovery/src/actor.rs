@@ -34,7 +34,7 @@ use crate::error::DiscoveryError;
 use crate::hellos::Hellos;
 use crate::lan::Lan;
 use crate::portmap::PortMap;
-use crate::socket::{HelloSocket, Incoming};
+use crate::socket::{HelloSocket, Incoming, bind_soon};
 use crate::source::{Finder, Found, PeerSource, left_out};
 pub use kinds::{DirectorySetup, LocalNetwork, SharedDirectory, StaticPeers};
 use tasks::{Contacts, DHT_RESTART, StartBy};
@@ -137,14 +137,15 @@ async fn spawn(
     // The DHT node starts later, when names are resolved; a port that is taken shows now.
     let address = config.dht_bind;
     if config.sources.need_dht() {
-        UdpSocket::bind(address).map_err(|source| DiscoveryError::DhtBind { address, source })?;
+        let bound = bind_soon(address.port(), async || UdpSocket::bind(address)).await;
+        bound.map_err(|source| DiscoveryError::DhtBind { address, source })?;
     }
     let (finder, found) = Finder::new();
     let mut named = Vec::new();
     let (hellos, incoming, sources) = match way {
         Way::Socket(start_all) => {
             let address = config.hello_bind;
-            let bound = HelloSocket::bind(address).await;
+            let bound = bind_soon(address.port(), async || HelloSocket::bind(address).await).await;
             let (socket, incoming) =
                 bound.map_err(|source| DiscoveryError::HelloBind { address, source })?;
             let start = |start: StartSource| start(socket.address(), finder.clone());

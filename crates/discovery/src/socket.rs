@@ -4,6 +4,7 @@
 use std::io;
 use std::net::{SocketAddr, SocketAddrV4};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use tokio::net::UdpSocket;
 use tokio::sync::mpsc;
@@ -12,6 +13,34 @@ use crate::core::hello::PACKET_BYTES;
 
 /// Datagrams that wait for the actor. Full: the newest is dropped, as a full socket buffer would.
 const QUEUE: usize = 1024;
+
+/// Longest wait for a port that is taken: the service before this one may have it until its tasks and its
+/// DHT node have ended. And how often it is tried.
+const PORT_LIMIT: Duration = Duration::from_millis(2500);
+const PORT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Binds something to a port of the user's choice (0: any), which may be about to be free.
+///
+/// # Errors
+/// It can't be bound.
+pub async fn bind_soon<T>(
+    port: u16,
+    mut bind: impl AsyncFnMut() -> io::Result<T>,
+) -> io::Result<T> {
+    let begin = Instant::now();
+    loop {
+        match bind().await {
+            Err(error)
+                if error.kind() == io::ErrorKind::AddrInUse
+                    && port != 0
+                    && begin.elapsed() < PORT_LIMIT =>
+            {
+                tokio::time::sleep(PORT_PAUSE).await;
+            }
+            bound => return bound,
+        }
+    }
+}
 
 /// What the reader of the socket tells the actor.
 #[derive(Debug, PartialEq, Eq)]

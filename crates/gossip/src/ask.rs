@@ -1,27 +1,26 @@
 //! Questions to neighbors and answers to theirs, over a QUIC protocol of their own: one stream
 //! each way per question, on one connection per peer that asks.
 
+mod line;
 mod outgoing;
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use iroh::endpoint::{Connection, ConnectionError, RecvStream, SendStream, VarInt};
-use iroh::endpoint::{ReadError, ReadExactError, ReadToEndError, WriteError};
+use iroh::endpoint::{Connection, RecvStream, SendStream, VarInt};
+use iroh::endpoint::{ReadError, ReadExactError, ReadToEndError};
 use iroh::protocol::{AcceptError, ProtocolHandler};
-use iroh::{Endpoint, EndpointAddr};
-use kukuri_contract::{
-    AskDrop, AskError, EndpointId, GossipEvent, MAX_ANSWER_BYTES, MAX_ASK_BYTES, Outlet, TopicId,
-};
+use kukuri_contract::{AskDrop, EndpointId, GossipEvent, MAX_ASK_BYTES, Outlet, TopicId};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::{JoinError, JoinSet};
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::timeout;
 
+pub use self::line::Line;
 use self::outgoing::Outgoing;
 use crate::config::Config;
-use crate::core::ask_wire::{HEADER_BYTES, HeaderError, NoAnswer, STATUS_BYTES, Status};
-use crate::core::ask_wire::{read_answer, read_header, write_header};
+use crate::core::ask_wire::read_header;
+use crate::core::ask_wire::{HEADER_BYTES, HeaderError, Status};
 use crate::core::asks::{Kind, Places, Roster};
 use crate::core::banned::Banned;
 use crate::endpoint::from_iroh;
@@ -50,107 +49,6 @@ const MAX_REFUSED: usize = 64;
 /// Codes that streams and connections are ended with.
 const DONE: VarInt = VarInt::from_u32(0);
 const TOO_MANY: VarInt = VarInt::from_u32(1);
-
-/// The way to one neighbor that is asked. Clones share the connection; without any it is closed.
-#[derive(Debug, Clone)]
-pub struct Line {
-    endpoint: Endpoint,
-    peer: iroh::EndpointId,
-    limit: Duration,
-    /// Locked while connecting: questions of several topics share one connection.
-    connection: Arc<tokio::sync::Mutex<Option<Connection>>>,
-}
-
-impl Line {
-    /// A way that nothing has gone yet. `None` if the id is no Ed25519 key.
-    pub fn new(endpoint: Endpoint, peer: EndpointId, limit: Duration) -> Option<Self> {
-        Some(Self {
-            endpoint,
-            peer: iroh::EndpointId::from_bytes(peer.as_bytes()).ok()?,
-            limit,
-            connection: Arc::default(),
-        })
-    }
-
-    /// Asks, and waits for the answer.
-    ///
-    /// # Errors
-    /// [`AskError::Refused`], [`AskError::OneSided`] and [`AskError::Failed`].
-    pub async fn ask(&self, topic: TopicId, payload: Bytes) -> Result<Bytes, AskError> {
-        let deadline = Instant::now() + self.limit;
-        let late = || AskError::Failed(format!("nothing came within {:?}", self.limit));
-        let connection = timeout_at(deadline, self.connect());
-        let connection = connection.await.map_err(|_| late())??;
-        let result = match timeout_at(deadline, exchange(&connection, topic, payload)).await {
-            Ok(result) => result,
-            Err(_) => Err(late()),
-        };
-        if let Err(AskError::Failed(_)) = result {
-            // It may be dead: the next question finds out with another one.
-            self.forget(&connection).await;
-        }
-        result
-    }
-
-    async fn connect(&self) -> Result<Connection, AskError> {
-        let mut kept = self.connection.lock().await;
-        if let Some(open) = kept.as_ref().filter(|open| open.close_reason().is_none()) {
-            return Ok(open.clone());
-        }
-        // No address is needed: iroh knows the paths of the connection that gossip has.
-        let address = EndpointAddr::new(self.peer);
-        let connection = self.endpoint.connect(address, ASK_ALPN).await;
-        let connection = connection.map_err(|error| AskError::Failed(format!("{error:#}")))?;
-        *kept = Some(connection.clone());
-        Ok(connection)
-    }
-
-    async fn forget(&self, connection: &Connection) {
-        let mut kept = self.connection.lock().await;
-        let is_it = |kept: &Connection| kept.stable_id() == connection.stable_id();
-        if kept.as_ref().is_some_and(is_it) {
-            *kept = None;
-        }
-    }
-}
-
-/// One question over an open connection.
-async fn exchange(
-    connection: &Connection,
-    topic: TopicId,
-    payload: Bytes,
-) -> Result<Bytes, AskError> {
-    let (send, mut recv) = connection.open_bi().await.map_err(lost)?;
-    let mut send = Outgoing::new(send);
-    match send.write(&write_header(topic), payload).await {
-        // Stopped: it needs no more to answer, perhaps with a refusal.
-        Ok(()) | Err(WriteError::Stopped(_)) => {}
-        Err(WriteError::ConnectionLost(error)) => return Err(lost(error)),
-        Err(error) => return Err(AskError::Failed(error.to_string())),
-    }
-    let answer = recv.read_to_end(STATUS_BYTES + MAX_ANSWER_BYTES).await;
-    let answer = answer.map_err(|error| match error {
-        ReadToEndError::Read(ReadError::ConnectionLost(error)) => lost(error),
-        ReadToEndError::Read(ReadError::Reset(_)) => {
-            AskError::Failed("the neighbor gave up on it".to_owned())
-        }
-        other => AskError::Failed(other.to_string()),
-    })?;
-    read_answer(answer.into()).map_err(|none| match none {
-        NoAnswer::Empty => AskError::Failed(none.to_string()),
-        NoAnswer::Stranger => AskError::OneSided,
-        other => AskError::Refused(other.to_string()),
-    })
-}
-
-fn lost(error: ConnectionError) -> AskError {
-    match error {
-        ConnectionError::ApplicationClosed(close) if close.error_code == TOO_MANY => {
-            AskError::Refused(NoAnswer::Busy.to_string())
-        }
-        other => AskError::Failed(other.to_string()),
-    }
-}
 
 /// A neighbor's question, on its way to the actor.
 #[derive(Debug)]

@@ -10,14 +10,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use iroh::endpoint::{BeforeConnectOutcome, EndpointHooks};
-use iroh::{Endpoint, EndpointAddr, EndpointId};
+use iroh::{EndpointAddr, EndpointId};
 use kukuri_contract::{DialResult, GossipEvent, Outlet, ProofDrop, ProofSide};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
 
 use crate::core::banned::Banned;
-use crate::endpoint::from_iroh;
+use crate::endpoint::{Lent, from_iroh};
 use crate::member::{GOSSIP_ALPN, prove, refuse};
 use crate::rooms::Rooms;
 use crate::swarm::{Room, RoomId};
@@ -49,7 +49,7 @@ pub struct Wish {
 }
 
 /// Sees what iroh-gossip wants. An endpoint must have it from the start.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Wishes(mpsc::Sender<Wish>);
 
 impl Wishes {
@@ -84,7 +84,9 @@ impl EndpointHooks for Wishes {
 #[derive(Debug, Clone)]
 pub struct Dialer {
     /// The endpoint.
-    pub endpoint: Endpoint,
+    pub endpoint: Lent,
+    /// Its id.
+    pub me: kukuri_contract::EndpointId,
     /// The rooms.
     pub rooms: Rooms,
     /// Who hears of proofs that failed.
@@ -104,7 +106,10 @@ impl Dialer {
         if self.banned.borrow().has(from_iroh(peer)) {
             return DialResult::Banned;
         }
-        let connection = match timeout_at(deadline, self.endpoint.connect(to, GOSSIP_ALPN)).await {
+        let Some(endpoint) = self.endpoint.get() else {
+            return DialResult::Failed;
+        };
+        let connection = match timeout_at(deadline, endpoint.connect(to, GOSSIP_ALPN)).await {
             Ok(Ok(connection)) => connection,
             Ok(Err(error)) => {
                 tracing::debug!(peer = %peer.fmt_short(), %error, "dial failed");
@@ -113,10 +118,7 @@ impl Dialer {
             Err(_) => return DialResult::TimedOut,
         };
         let keys = room.keys();
-        let proven = timeout_at(
-            deadline,
-            prove(&connection, from_iroh(self.endpoint.id()), &keys),
-        );
+        let proven = timeout_at(deadline, prove(&connection, self.me, &keys));
         let reason = match proven.await {
             // Banned meanwhile.
             Ok(Ok(())) if self.banned.borrow().has(from_iroh(peer)) => {
@@ -148,7 +150,9 @@ impl Dialer {
 
     /// Dials what iroh-gossip wants, until the endpoint is closed.
     pub async fn grant(self, mut wishes: mpsc::Receiver<Wish>) {
-        let closed = self.endpoint.closed();
+        let Some(closed) = self.endpoint.get().map(|endpoint| endpoint.closed()) else {
+            return;
+        };
         tokio::pin!(closed);
         let mut dials = JoinSet::new();
         loop {

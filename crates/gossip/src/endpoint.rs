@@ -1,9 +1,12 @@
 //! The iroh endpoint: the only file that configures it.
 
-use std::time::Duration;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::{Duration, Instant};
 
 use iroh::address_lookup::memory::MemoryLookup;
-use iroh::endpoint::{EndpointHooks, IdleTimeout, PortmapperConfig, QuicTransportConfig, presets};
+use iroh::endpoint::{
+    Connection, EndpointHooks, IdleTimeout, PortmapperConfig, QuicTransportConfig, presets,
+};
 use iroh::{Endpoint, RelayMode, RelayUrl, SecretKey, TransportAddr};
 use kukuri_contract::{EndpointAddr, EndpointId, EndpointKey, LocalAddresses};
 
@@ -11,12 +14,93 @@ use crate::config::Config;
 use crate::core::addresses::advertised;
 use crate::error::GossipError;
 
+/// Longest wait for a port that is taken: the endpoint before this one may have it until it is closed,
+/// which takes 1.2 s. And how often it is tried.
+const PORT_LIMIT: Duration = Duration::from_millis(2500);
+const PORT_PAUSE: Duration = Duration::from_millis(50);
+
+/// An endpoint until it is closed. Whoever holds the endpoint itself, or a connection, keeps its socket,
+/// even after it was closed; and what an actor holds that hangs, it holds for good. So an actor holds this.
+#[derive(Debug, Clone)]
+pub struct Lent(Arc<Mutex<State>>);
+
+#[derive(Debug)]
+struct State {
+    endpoint: Option<Endpoint>,
+    kept: Vec<Weak<Kept>>,
+}
+
+/// A connection that is kept for later.
+pub type Kept = tokio::sync::Mutex<Option<Connection>>;
+
+impl Lent {
+    /// Lends an endpoint.
+    pub fn new(endpoint: Endpoint) -> Self {
+        Self(Arc::new(Mutex::new(State {
+            endpoint: Some(endpoint),
+            kept: Vec::new(),
+        })))
+    }
+
+    /// The endpoint, unless it is closed; to be held in tasks that end with it.
+    pub fn get(&self) -> Option<Endpoint> {
+        self.lock().endpoint.clone()
+    }
+
+    /// A place for a connection, empty again when the endpoint is closed.
+    pub fn keep(&self) -> Arc<Kept> {
+        let kept = Arc::default();
+        let mut state = self.lock();
+        state.kept.retain(|kept| kept.strong_count() > 0);
+        state.kept.push(Arc::downgrade(&kept));
+        kept
+    }
+
+    /// It is closed: lets go of it.
+    pub fn end(&self) {
+        let kept = {
+            let mut state = self.lock();
+            state.endpoint = None;
+            std::mem::take(&mut state.kept)
+        };
+        for kept in kept.iter().filter_map(Weak::upgrade) {
+            // Who has the lock is connecting, which fails now.
+            if let Ok(mut kept) = kept.try_lock() {
+                *kept = None;
+            }
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// Makes an endpoint that asks nobody: no relay but the configured one, no DNS, no address server.
 /// Addresses of peers come from the [`MemoryLookup`] only, which discovery's records are fed into.
 ///
 /// # Errors
 /// The config is wrong, or the address can't be bound.
 pub async fn bind(
+    config: &Config,
+    key: &EndpointKey,
+    lookup: MemoryLookup,
+    hook: impl EndpointHooks + Clone + 'static,
+) -> Result<Endpoint, GossipError> {
+    let begin = Instant::now();
+    loop {
+        match bind_now(config, key, lookup.clone(), hook.clone()).await {
+            Err(GossipError::Bind { .. })
+                if config.bind.port() != 0 && begin.elapsed() < PORT_LIMIT =>
+            {
+                tokio::time::sleep(PORT_PAUSE).await;
+            }
+            bound => return bound,
+        }
+    }
+}
+
+async fn bind_now(
     config: &Config,
     key: &EndpointKey,
     lookup: MemoryLookup,

@@ -20,7 +20,7 @@ use crate::config::Config;
 use crate::core::banned::Banned;
 use crate::dialer::{Dialer, Wishes, room_alpn};
 use crate::door::Door;
-use crate::endpoint::{addresses, bind, from_iroh, to_iroh};
+use crate::endpoint::{Lent, addresses, bind, from_iroh, to_iroh};
 use crate::error::GossipError;
 use crate::member::GOSSIP_ALPN;
 use crate::rooms::Rooms;
@@ -38,15 +38,17 @@ const CLOSE_LIMIT: Duration = Duration::from_millis(1200);
 /// The endpoint with its swarms.
 #[derive(Debug, Clone)]
 pub struct Swarms {
-    endpoint: Endpoint,
+    me: EndpointId,
+    endpoint: Lent,
     rooms: Rooms,
     dialer: Dialer,
-    router: Router,
     lookup: MemoryLookup,
     events: mpsc::Sender<SwarmEvent>,
     config: Config,
-    /// Held by who closes all of it.
-    closing: Arc<Mutex<()>>,
+    /// Where it was bound at the start.
+    bound: LocalAddresses,
+    /// Taken by who closes all of it.
+    router: Arc<Mutex<Option<Router>>>,
 }
 
 /// What happened at the endpoint.
@@ -77,8 +79,10 @@ impl Swarms {
         let rooms = Rooms::default();
         let me = from_iroh(endpoint.id());
         let door = Door::new(me, rooms.clone(), failed.clone(), banned.clone());
+        let lent = Lent::new(endpoint.clone());
         let dialer = Dialer {
-            endpoint: endpoint.clone(),
+            endpoint: lent.clone(),
+            me,
             rooms: rooms.clone(),
             events: failed,
             banned,
@@ -92,33 +96,37 @@ impl Swarms {
         let (events, received) = mpsc::channel(BATCHES);
         tokio::spawn(watch_addresses(endpoint.clone(), events.clone()));
         let swarms = Self {
-            endpoint,
+            me,
+            endpoint: lent,
             rooms,
             dialer,
-            router,
             lookup,
             events,
             config: config.clone(),
-            closing: Arc::default(),
+            bound: addresses(&endpoint, config),
+            router: Arc::new(Mutex::new(Some(router))),
         };
         Ok((swarms, received))
     }
 
     /// This endpoint's id.
     pub fn id(&self) -> EndpointId {
-        from_iroh(self.endpoint.id())
+        self.me
     }
 
     /// Where it is bound, and where others may dial it.
     pub fn addresses(&self) -> LocalAddresses {
-        addresses(&self.endpoint, &self.config)
+        match self.endpoint.get() {
+            Some(endpoint) => addresses(&endpoint, &self.config),
+            None => self.bound.clone(),
+        }
     }
 
     /// Opens the room of a topic and enters its swarm, with nobody in it yet. `None` if the endpoint
     /// has ended.
     pub async fn open(&self, topic: TopicId, keys: MemberKeys) -> Option<(Arc<Room>, Entered)> {
+        let endpoint = self.endpoint.get()?;
         let room = self.rooms.open(topic, |id| {
-            let endpoint = self.endpoint.clone();
             Room::new(id, topic, keys, endpoint, &room_alpn(id))
         });
         let entered = room.enter(self.events.clone()).await?;
@@ -141,10 +149,13 @@ impl Swarms {
         let Some(room) = self.rooms.remove(topic, || self.forget_lookups()) else {
             return;
         };
-        let (rooms, closed) = (self.rooms.clone(), self.endpoint.closed());
+        let rooms = self.rooms.clone();
+        let closed = self.endpoint.get().map(|endpoint| endpoint.closed());
         tokio::spawn(async move {
-            // Held on to, the room would keep the socket of an endpoint that was closed.
-            let _either = timeout(LAST_WORD, closed).await;
+            if let Some(closed) = closed {
+                // Held on to, the room would keep the socket of an endpoint that was closed.
+                let _either = timeout(LAST_WORD, closed).await;
+            }
             room.close().await;
             rooms.closed(&room);
         });
@@ -153,8 +164,9 @@ impl Swarms {
     /// Each iroh-gossip gives the endpoint a place to look addresses up at, and never takes it back.
     /// Without any of them, all can go but the own one.
     fn forget_lookups(&self) {
-        // An error means that the endpoint is closed.
-        if let Ok(lookups) = self.endpoint.address_lookup() {
+        // Nothing, or an error, means that the endpoint is closed.
+        let endpoint = self.endpoint.get();
+        if let Some(Ok(lookups)) = endpoint.as_ref().map(Endpoint::address_lookup) {
             lookups.clear();
             lookups.add(self.lookup.clone());
         }
@@ -176,7 +188,10 @@ impl Swarms {
         };
         // Gossip must find the addresses too: before it hears of the peer.
         self.lookup.set_endpoint_info(address.clone());
-        let result = self.dialer.dial(&room, address).await;
+        // A task of its own lets go of the endpoint, also while the actor hangs.
+        let dialer = self.dialer.clone();
+        let dialed = tokio::spawn(async move { dialer.dial(&room, address).await });
+        let result = dialed.await.unwrap_or(DialResult::Failed);
         (result, started.elapsed())
     }
 
@@ -207,7 +222,9 @@ impl Swarms {
     /// The counters of endpoint and gossip as OpenMetrics text, without the final `# EOF`.
     pub fn counters(&self) -> String {
         let mut registry = Registry::default();
-        registry.register_all(self.endpoint.metrics());
+        if let Some(endpoint) = self.endpoint.get() {
+            registry.register_all(endpoint.metrics());
+        }
         registry.register(Arc::new(self.rooms.counters()));
         let text = registry
             .encode_openmetrics_to_string()
@@ -221,7 +238,9 @@ impl Swarms {
     /// Closes the endpoint when the lease ends: an endpoint that outlives its actor would be taken
     /// for this node by its neighbors, because it has the same id.
     pub async fn close_with(self, lease: Lease) {
-        let closed = self.endpoint.closed();
+        let Some(closed) = self.endpoint.get().map(|endpoint| endpoint.closed()) else {
+            return;
+        };
         tokio::select! {
             () = lease.ended() => self.close().await,
             // In good order. Held on to, the endpoint would keep its socket.
@@ -232,17 +251,21 @@ impl Swarms {
     /// Leaves all swarms and closes the endpoint. Whoever closes it too returns when it is closed, not
     /// before: a second `Stop` would end the actor in the middle of the first.
     pub async fn close(&self) {
-        let _closing = self.closing.lock().await;
+        let mut closing = self.router.lock().await;
+        let (Some(router), Some(endpoint)) = (closing.take(), self.endpoint.get()) else {
+            return;
+        };
         let close = async {
             // Neighbors are told, then the connections end.
-            if let Err(error) = self.router.shutdown().await {
+            if let Err(error) = router.shutdown().await {
                 tracing::debug!(%error, "router ended badly");
             }
-            self.endpoint.close().await;
+            endpoint.close().await;
         };
         if timeout(CLOSE_LIMIT, close).await.is_err() {
             tracing::debug!("the endpoint did not close in time");
         }
+        self.endpoint.end();
     }
 }
 

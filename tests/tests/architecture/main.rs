@@ -14,6 +14,7 @@ mod graph;
 mod planted;
 mod scan;
 mod swapping;
+mod variants;
 mod words;
 
 use scan::tree;
@@ -166,5 +167,13 @@ fn the_code_in_the_docs_is_the_examples() {
     holds(
         "what docs/SWAPPING.md shows is built and tested",
         &swapping::stale(),
+    );
+}
+
+#[test]
+fn each_implementation_is_tried_in_whole_nodes() {
+    holds(
+        "the swap tests and the chaos go through every kind that a config can choose",
+        &variants::missing(),
     );
 }

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use kukuri_contract::{
     AuthorId, CallError, DhtHealth, DhtHealthQuery, DiscoveryMaker, Drill, EndpointAddr,
-    EndpointId, GossipMaker, IdentityMaker, MetricsMaker, Never, SecretStoreKind, StoreMaker,
-    TopicName, TopicSecret, WallClock,
+    EndpointId, GossipMaker, IdentityMaker, MetricsMaker, Never, RestartReason, SecretStoreKind,
+    StoreMaker, TopicName, TopicSecret, WallClock,
 };
 use tokio::sync::{broadcast, oneshot, watch};
 
@@ -266,6 +266,12 @@ impl Node {
             // The node was shut down in good order.
             None => std::future::pending().await,
         }
+    }
+
+    /// How often a service was started again for this reason, since the node runs. It counts whatever
+    /// becomes of the metrics, which begin at 0 when they are started again themselves.
+    pub fn restarts(&self, service: Service, reason: RestartReason) -> u64 {
+        self.0.started.restarts.of(service, reason)
     }
 
     /// Causes a fault in one of the node's actors on purpose, to see what becomes of it.

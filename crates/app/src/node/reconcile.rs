@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use actix::{ActorFutureExt, AsyncContext, Context, WrapFuture};
 use kukuri_contract::{
-    AddTopic, Discover, DiscoveryPort, Joined, SetAddress, SetNeighbors, TopicId,
+    AddTopic, Discover, DiscoveryPort, GossipPort, Joined, LocalAddress, SetAddress, SetNeighbors,
+    TopicId,
 };
 
 use super::actor::NodeActor;
@@ -27,7 +28,7 @@ impl NodeActor {
     /// Tells the services again what they should know of all topics, and asks gossip for the
     /// neighbors. What they know already changes nothing.
     pub(super) fn reconcile_all(&mut self, ctx: &mut Context<Self>) {
-        self.publish_address(ctx);
+        self.refresh_address(ctx);
         self.reconcile_bans(ctx);
         for (topic, wanted) in self.wanted.all() {
             match self.topics.contains_key(&topic) {
@@ -138,6 +139,23 @@ impl NodeActor {
         let set = SetNeighbors { topic, neighbors };
         let told = async move { ports.discovery.set_neighbors(set).await };
         self.call(DiscoveryPort::SERVICE, told, ctx);
+    }
+
+    /// Asks gossip where others may dial this node, and tells discovery: either of them may have been
+    /// started again.
+    fn refresh_address(&mut self, ctx: &mut Context<Self>) {
+        let Some(ports) = self.ports() else {
+            return;
+        };
+        let asked = async move { ports.gossip.local_address(LocalAddress).await };
+        let then = asked.into_actor(self).map(|address, actor, ctx| {
+            match address {
+                Ok(address) => actor.address = Some(address),
+                Err(error) => actor.call_failed(GossipPort::SERVICE, &error),
+            }
+            actor.publish_address(ctx);
+        });
+        ctx.spawn(then);
     }
 
     /// Tells discovery where others may dial this node.

@@ -1,9 +1,7 @@
 //! What the node's actor tells a service that was started again, and what it does itself when it was.
 
-use actix::{ActorFutureExt, AsyncContext, Context, Handler, ResponseActFuture, WrapFuture};
-use kukuri_contract::{
-    Dial, DialReason, EndpointAddr, GossipPort, Join, LocalAddress, Never, NodeEvent,
-};
+use actix::{ActorFutureExt, Context, Handler, ResponseActFuture};
+use kukuri_contract::{Dial, DialReason, EndpointAddr, GossipPort, Join, Never, NodeEvent};
 
 use super::actor::NodeActor;
 use super::service::{Resync, Wire};
@@ -12,9 +10,6 @@ use crate::supervise::Service;
 impl NodeActor {
     /// A fresh gossip service has no neighbors, and perhaps another address.
     fn gossip_restarted(&mut self, ctx: &mut Context<Self>) {
-        let Some(ports) = self.ports() else {
-            return;
-        };
         for topic in self.topics.keys().copied().collect::<Vec<_>>() {
             let lost = self.topics[&topic].state.neighbors().clone();
             for peer in lost {
@@ -23,16 +18,8 @@ impl NodeActor {
         }
         // First of all: a fresh one lets in anybody.
         self.tell_bans(ctx);
-        let asked = async move { ports.gossip.local_address(LocalAddress).await };
-        let then = asked.into_actor(self).map(|address, actor, ctx| {
-            match address {
-                Ok(address) => actor.address = Some(address),
-                Err(error) => actor.call_failed(GossipPort::SERVICE, &error),
-            }
-            actor.reconcile_all(ctx);
-            actor.dial_everybody(ctx);
-        });
-        ctx.spawn(then);
+        self.reconcile_all(ctx);
+        self.dial_everybody(ctx);
     }
 
     /// Hands all peers that were found to a fresh gossip service; discovery tells each only once.

@@ -10,7 +10,7 @@ use super::{http, lock};
 use crate::TopicBook;
 use crate::compose::{Parts, Ports};
 use crate::error::{GaveUp, StartError};
-use crate::supervise;
+use crate::supervise::{self, Tally};
 
 /// What the node's thread hands out once everything runs.
 #[derive(Debug)]
@@ -27,6 +27,8 @@ pub struct Started {
     pub info: NodeInfo,
     /// Events of a topic that wait for a slow reader.
     pub event_buffer: usize,
+    /// How often services were started again.
+    pub restarts: Tally,
 }
 
 /// Runs the node until it is asked to stop, its last handle is dropped, or it gives up.
@@ -79,6 +81,7 @@ async fn start(builder: NodeBuilder) -> Result<(Started, Parts, lock::DataDirLoc
     };
     let writer = parts.identity.author;
     let link = parts.identity.links.used.as_ref();
+    let addresses = parts.addresses.borrow().clone();
     let info = NodeInfo {
         endpoint: parts.identity.endpoint,
         author: link.map_or(writer, |link| link.author),
@@ -86,8 +89,8 @@ async fn start(builder: NodeBuilder) -> Result<(Started, Parts, lock::DataDirLoc
         secret_store: parts.identity.store,
         secret_store_note: parts.store_note.clone(),
         data_dir,
-        bound: parts.addresses.bound.clone(),
-        advertised: parts.addresses.advertised.clone(),
+        bound: addresses.bound,
+        advertised: addresses.advertised,
         hello: parts.hello,
         http,
     };
@@ -98,6 +101,7 @@ async fn start(builder: NodeBuilder) -> Result<(Started, Parts, lock::DataDirLoc
         topics: parts.topics.clone(),
         info,
         event_buffer,
+        restarts: parts.restarts.clone(),
     };
     Ok((started, parts, lock))
 }

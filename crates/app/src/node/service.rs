@@ -15,14 +15,17 @@ use crate::error::{PostError, TopicError};
 service! {
     /// The actor that ties the services of a node together.
     NodeService, NodePort, "node" {
-        /// Hands over the services; topics that are wanted already are joined again.
-        wire: Wire,
         /// Joins a topic.
         open: Open,
         /// Leaves a topic. Unknown ones are fine.
         leave: LeaveTopic,
         /// Posts to a topic; the reply is the post's number, and means that it is stored.
         post: SendPost,
+    }
+    // Without them a node does not work, so they must not wait behind those who want it to.
+    without_permit {
+        /// Hands over the services; topics that are wanted already are joined again.
+        wire: Wire,
         /// A service was started again: tells it what it must know.
         resync: Resync,
     }
