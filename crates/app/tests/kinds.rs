@@ -131,3 +131,15 @@ fn the_kinds_are_listed() {
     assert_eq!(identity[0]["default"], true);
     assert_eq!(identity[1]["feature"], "identity-file");
 }
+
+#[test]
+fn a_header_of_metrics_is_shown_without_its_value() {
+    let dir = TempDir::new().unwrap();
+    let config = "[metrics]\nkind = 'otlp'\n[metrics.headers]\nx-api-key = 'tell-nobody'\n";
+    let shown = done(dir.path(), config, &["config", "show"]);
+    assert_eq!(
+        shown["config"]["metrics"]["headers"]["x-api-key"],
+        "(hidden)"
+    );
+    assert_eq!(shown["config"]["metrics"]["every_s"], 15);
+}

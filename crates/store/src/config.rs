@@ -106,6 +106,7 @@ impl Default for MemoryConfig {
 }
 
 impl MemoryConfig {
+    #[cfg(feature = "memory")]
     pub(crate) fn limits(&self) -> Limits {
         Limits {
             max_peers_per_topic: self.max_peers_per_topic,

@@ -125,10 +125,6 @@ impl Collector {
         let waited = tokio::time::timeout(DEADLINE, wait).await;
         waited.unwrap_or_else(|_| panic!("no request has {what}"))
     }
-
-    pub fn requests(&self) -> usize {
-        self.got.lock().unwrap().len()
-    }
 }
 
 /// The head and the body of the next request; `None` at the end of the connection.
