@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use kukuri::kinds::Given;
-use kukuri::{Config, EndpointAddr, LocalDht, Node, Service, StoreChoice};
+use kukuri::{Config, EndpointAddr, LocalDht, Node, Service, StoreChoice, TopicName};
 use kukuri_contract::Maker;
 use kukuri_discovery::{Directory, DirectorySetup, MemoryConfig, SharedDirectory};
 use tempfile::TempDir;
@@ -258,6 +258,17 @@ impl World {
             directory: Directory::default(),
             dir,
         }
+    }
+
+    /// A topic of this world alone. Nodes that come and go leave their ports to those of other worlds on
+    /// this machine, so that DHTs of theirs become one.
+    ///
+    /// # Panics
+    /// The name is too long.
+    pub fn topic(&self, name: &str) -> TopicName {
+        let own = self.dir.path().file_name().unwrap_or_default();
+        let topic = format!("{name} {}", own.to_string_lossy()).parse();
+        topic.expect("a short name")
     }
 
     /// A place with a data directory of this name.

@@ -16,7 +16,7 @@ use crate::load::{Done, within_the_limit};
 use crate::schedule::Caused;
 
 /// What all are in.
-pub const TOPIC: &str = "chaos";
+const TOPIC: &str = "chaos";
 /// More posts than are ever written.
 const ALL_POSTS: usize = 10_000;
 /// Between two probes, and how long one may take: so that what hangs is found soon, and a slow machine
@@ -61,7 +61,7 @@ impl Fleet {
         let mut members = Vec::new();
         let all: Vec<_> = started.iter().map(|(node, _)| node.clone()).collect();
         for (node, place) in started {
-            let name = TOPIC.parse().unwrap();
+            let name = world.topic(TOPIC);
             let options = options(variant, &node, &all);
             let topic = node.join(name, options).await.unwrap();
             members.push(Member { node, topic, place });
@@ -166,7 +166,7 @@ impl Fleet {
         let mut topics = Vec::new();
         for node in &all {
             let join = || {
-                let name = "after the chaos".parse().unwrap();
+                let name = format!("after {}", self.topic(0).name()).parse().unwrap();
                 node.join(name, options(self.variant, node, &all))
             };
             topics.push(within_the_limit("a join", join()).await.unwrap());

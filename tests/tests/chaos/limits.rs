@@ -36,7 +36,7 @@ async fn gives_up(service: Service) {
     setup.config.node.restart_limit = LIMIT;
     let node = world.node(&place, setup.clone()).await;
     let topic = node
-        .join(crate::fleet::TOPIC.parse().unwrap(), Default::default())
+        .join(others.topic(0).name().clone(), Default::default())
         .await;
     let topic = topic.unwrap();
     let mut acknowledged = Vec::new();
@@ -91,7 +91,7 @@ async fn gives_up(service: Service) {
     assert_eq!(node.info().endpoint, was);
     let all = [others.node(0).clone(), others.node(1).clone(), node.clone()];
     let topic = node.join(
-        crate::fleet::TOPIC.parse().unwrap(),
+        others.topic(0).name().clone(),
         options(variant, &node, &all),
     );
     let topic = topic.await.unwrap();

@@ -13,7 +13,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
-use crate::fleet::{Fleet, TOPIC};
+use crate::fleet::Fleet;
 
 /// Between two posts of a node.
 const POST_EVERY: Duration = Duration::from_millis(50);
@@ -196,7 +196,7 @@ async fn call(
         shared.count(&within_the_limit("known_peers", peers).await);
         within_the_limit("metrics", node.metrics()).await;
         within_the_limit("health", node.health()).await;
-        let name = format!("{TOPIC} beside it {at}").parse().unwrap();
+        let name = format!("beside {} of {at}", topic.name()).parse().unwrap();
         let joined = within_the_limit("a join", node.join(name, Default::default())).await;
         shared.count(&joined);
         if let Ok(beside) = joined {

@@ -54,7 +54,7 @@ struct Member {
 
 async fn start(world: &World, variant: &Variant, place: Place, options: JoinOptions) -> Member {
     let node = world.node(&place, world.setup(variant, &place)).await;
-    let topic = node.join("swap".parse().unwrap(), options).await.unwrap();
+    let topic = node.join(world.topic("swap"), options).await.unwrap();
     let events = topic.events();
     Member {
         node,

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use kukuri::{EndpointAddr, JoinOptions, Node, Topic};
+use kukuri::{EndpointAddr, JoinOptions, Node, Topic, TopicName};
 use kukuri_conformance::in_namespace;
 use kukuri_tests::DEADLINE;
 use kukuri_tests::dashboards::all;
@@ -62,6 +62,7 @@ fn queries(variant: &'static Variant) -> Vec<Query> {
 /// The nodes of a variant, and the topics of those that have joined theirs.
 struct Swarm {
     variant: &'static Variant,
+    name: TopicName,
     nodes: Vec<Node>,
     topics: Vec<Topic>,
 }
@@ -85,6 +86,7 @@ impl Swarm {
         }
         Self {
             variant,
+            name: world.topic(variant.name),
             nodes,
             topics: Vec::new(),
         }
@@ -101,8 +103,7 @@ impl Swarm {
             },
             ..JoinOptions::default()
         };
-        let name = self.variant.name.parse().unwrap();
-        let topic = self.nodes[number].join(name, options).await;
+        let topic = self.nodes[number].join(self.name.clone(), options).await;
         self.topics.push(topic.unwrap());
         self.say("welcome").await;
     }
