@@ -5,8 +5,17 @@
 //! [`decoders`] are all that read bytes from others, to be fuzzed; an [`insider`] is a member with bad intent. [`simulation`] runs thousands of
 //! nodes on a virtual clock instead. [`containers`] run what `deploy/` ships. [`prometheus`] watches nodes as operators do, [`dashboards`] are
 //! what they look at, and a [`picture`] is one of those with what nodes of a test have done.
-//! [`variants`] are all implementations of all services.
+//! [`variants`] are all implementations of all services; what nodes push is [`collected`], so that it can be
+//! scraped.
 
+pub mod collected;
+#[allow(
+    missing_docs,
+    clippy::unwrap_used,
+    reason = "it is a part of the tests of metrics, which it is documented for"
+)]
+#[path = "../../crates/metrics/tests/otlp/collector.rs"]
+pub mod collector;
 pub mod containers;
 pub mod dashboards;
 pub mod decoders;

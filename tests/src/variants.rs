@@ -1,23 +1,17 @@
 //! All implementations of all services, one line each: a base of one of each, and what differs from it in
 //! one service. Nodes of a test in its own process are made from them, so that any can be given.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4};
-use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+mod world;
 
-use kukuri::kinds::Given;
-use kukuri::{Config, EndpointAddr, LocalDht, Node, Service, StoreChoice, TopicName};
+use std::net::Ipv4Addr;
+
+use kukuri::{EndpointAddr, Service};
 use kukuri_contract::Maker;
-use kukuri_discovery::{Directory, DirectorySetup, MemoryConfig, SharedDirectory};
-use tempfile::TempDir;
+use kukuri_discovery::{DirectorySetup, MemoryConfig, SharedDirectory};
+use kukuri_gossip::{MemoryGossip, NetworkSetup};
 
+pub use self::world::{Place, Setup, World, until};
 use crate::network::LAN_IP;
-use crate::{DEADLINE, key_file};
-
-/// DHT nodes of a [`World`].
-const DHT_NODES: usize = 4;
-/// Between two looks at a condition.
-const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// What differs from the base.
 #[derive(Debug)]
@@ -59,33 +53,6 @@ pub enum Ways {
     Named,
     /// By multicast, in a network namespace ([`LAN`](crate::network::LAN)).
     Lan,
-}
-
-/// Where a node is.
-#[derive(Debug, Clone)]
-pub struct Place {
-    /// Its data directory.
-    pub data: PathBuf,
-    /// Where its endpoint is bound; port 0 takes a free one.
-    pub port: u16,
-    /// Peers that it may be told of.
-    pub peers: Vec<EndpointAddr>,
-}
-
-/// What a node is made of.
-#[derive(Debug, Clone, Default)]
-pub struct Setup {
-    /// Its config.
-    pub config: Config,
-    /// What counts instead.
-    pub given: Given,
-}
-
-/// What nodes of a test have in common.
-pub struct World {
-    dht: LocalDht,
-    directory: Directory,
-    dir: TempDir,
 }
 
 const BASE: Variant = Variant {
@@ -145,10 +112,20 @@ variants! { $
         ],
         ..BASE
     };
+    identity_file: Variant {
+        services: &[Service::Identity],
+        kinds: &["identity.file"],
+        choose: |world, _, setup| {
+            setup.config.identity.kind = "file".to_owned();
+            setup.config.identity.file.key_file = Some(world.key_file());
+        },
+        ..BASE
+    };
     identity_in_memory: Variant {
         services: &[Service::Identity],
+        kinds: &["identity.memory"],
         keeps: Keeps::Posts,
-        choose: |_, _, setup| setup.config.identity.keyring.store = StoreChoice::Memory,
+        choose: |_, _, setup| setup.config.identity.kind = "memory".to_owned(),
         ..BASE
     };
     discovery_static: Variant {
@@ -184,6 +161,21 @@ variants! { $
         choose: |_, _, setup| setup.config.discovery.kind = "lan".to_owned(),
         ..BASE
     };
+    gossip_in_memory: Variant {
+        services: &[Service::Gossip],
+        without: &[
+            ("gossip_msgs_", "iroh-gossip counts these"),
+            ("socket_", "there is no socket"),
+        ],
+        choose: |world, _, setup| {
+            let given = NetworkSetup {
+                config: Default::default(),
+                network: world.network.clone(),
+            };
+            setup.given.gossip = Some(Maker::of::<MemoryGossip>(given));
+        },
+        ..BASE
+    };
     store_memory: Variant {
         services: &[Service::Store],
         kinds: &["store.memory"],
@@ -191,7 +183,16 @@ variants! { $
         choose: |_, _, setup| {
             setup.config.store.kind = "memory".to_owned();
             // It forgets which numbers were used.
-            setup.config.identity.keyring.store = StoreChoice::Memory;
+            setup.config.identity.kind = "memory".to_owned();
+        },
+        ..BASE
+    };
+    metrics_otlp: Variant {
+        services: &[Service::Metrics],
+        kinds: &["metrics.otlp"],
+        choose: |world, place, setup| {
+            setup.config.metrics.kind = "otlp".to_owned();
+            setup.config.metrics.otlp = world.collected.config(place.name());
         },
         ..BASE
     };
@@ -217,9 +218,9 @@ pub fn variant(name: &str) -> &'static Variant {
 }
 
 impl Variant {
-    /// Whether a node serves kukuri's own series.
+    /// Whether a node serves kukuri's own series itself.
     pub fn has_series(&self) -> bool {
-        self.kinds != ["metrics.none"]
+        self.services != [Service::Metrics]
     }
 
     /// The address that its nodes are bound to.
@@ -243,93 +244,6 @@ impl Variant {
     }
 }
 
-impl World {
-    /// Starts what nodes need to find each other.
-    ///
-    /// # Panics
-    /// When it does not start.
-    pub async fn start() -> Self {
-        let dht = tokio::task::spawn_blocking(|| LocalDht::start(DHT_NODES, 0));
-        let dht = dht.await.expect("starting it does not panic");
-        let dir = TempDir::with_prefix("kukuri-test-").expect("a temporary directory");
-        key_file(dir.path());
-        Self {
-            dht: dht.expect("a DHT on loopback"),
-            directory: Directory::default(),
-            dir,
-        }
-    }
-
-    /// A topic of this world alone. Nodes that come and go leave their ports to those of other worlds on
-    /// this machine, so that DHTs of theirs become one.
-    ///
-    /// # Panics
-    /// The name is too long.
-    pub fn topic(&self, name: &str) -> TopicName {
-        let own = self.dir.path().file_name().unwrap_or_default();
-        let topic = format!("{name} {}", own.to_string_lossy()).parse();
-        topic.expect("a short name")
-    }
-
-    /// A place with a data directory of this name.
-    pub fn place(&self, variant: &Variant, name: &str) -> Place {
-        Place {
-            data: self.dir.path().join(name),
-            port: variant.port(),
-            peers: Vec::new(),
-        }
-    }
-
-    /// What a node of a variant is made of.
-    pub fn setup(&self, variant: &Variant, place: &Place) -> Setup {
-        let mut setup = Setup::default();
-        let (config, ip) = (&mut setup.config, variant.ip());
-        config.node.http = Some(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
-        let keys = &mut config.identity.keyring;
-        keys.store = StoreChoice::File;
-        keys.key_file = Some(self.dir.path().join("key"));
-        config.gossip.iroh.bind = SocketAddr::new(IpAddr::V4(ip), place.port);
-        config.gossip.iroh.port_mapping = false;
-        config.gossip.iroh.advertise_private = true;
-        let mainline = &mut config.discovery.mainline;
-        mainline.bootstrap = vec![self.dht.bootstrap().to_string()];
-        mainline.dht_bind = SocketAddrV4::new(ip, 0);
-        mainline.hello_bind = SocketAddrV4::new(ip, 0);
-        (variant.choose)(self, place, &mut setup);
-        setup
-    }
-
-    /// Starts a node.
-    ///
-    /// # Panics
-    /// When it does not start.
-    pub async fn node(&self, place: &Place, setup: Setup) -> Node {
-        let Setup { config, given } = setup;
-        let mut builder = Node::builder().config(config).data_dir(&place.data);
-        if let Some(maker) = given.identity {
-            builder = builder.identity(maker);
-        }
-        if let Some(maker) = given.discovery {
-            builder = builder.discovery(maker);
-        }
-        if let Some(maker) = given.gossip {
-            builder = builder.gossip(maker);
-        }
-        if let Some(maker) = given.store {
-            builder = builder.store(maker);
-        }
-        if let Some(maker) = given.metrics {
-            builder = builder.metrics(maker);
-        }
-        builder.spawn().await.expect("a node")
-    }
-
-    /// Where the data directories are.
-    pub fn dir(&self) -> &Path {
-        self.dir.path()
-    }
-}
-
 /// A peer as settings name it.
 fn named(peer: &EndpointAddr) -> String {
     let direct = peer
@@ -337,21 +251,4 @@ fn named(peer: &EndpointAddr) -> String {
         .first()
         .expect("a node on this machine has an address");
     format!("{}@{direct}", peer.id)
-}
-
-/// Waits until a condition holds.
-///
-/// # Panics
-/// When it does not in time: says what was waited for, and how far it had come.
-pub async fn until<W: std::fmt::Debug>(what: &str, mut look: impl AsyncFnMut() -> Result<(), W>) {
-    let begin = Instant::now();
-    loop {
-        match look().await {
-            Ok(()) => return,
-            Err(not_yet) if begin.elapsed() > DEADLINE => {
-                panic!("not in time: {what}; {not_yet:?}")
-            }
-            Err(_) => tokio::time::sleep(LOOK_EVERY).await,
-        }
-    }
 }

@@ -81,7 +81,8 @@ impl Swarm {
             (mainline.reannounce_s, mainline.reannounce_per_member_s) = (REANNOUNCE_S, 1);
             mainline.sources.rendezvous = number < NODES;
             let node = world.node(&place, setup).await;
-            prometheus.add_to(variant.name, &node.info().http.unwrap().to_string());
+            let served = world.scraped_at(variant, &place, node.info().http.unwrap());
+            prometheus.add_to(variant.name, &served.to_string());
             nodes.push(node);
         }
         Self {
