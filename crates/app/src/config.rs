@@ -6,8 +6,9 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use directories::ProjectDirs;
-use figment::Figment;
 use figment::providers::{Env, Format, Serialized, Toml};
+use figment::value::{Dict, Map};
+use figment::{Figment, Metadata, Profile, Provider};
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 
@@ -22,6 +23,9 @@ use crate::kinds::{
 pub const CONFIG_FILE: &str = "kukuri.toml";
 /// Prefix of environment variables; `__` separates sections: `KUKURI_GOSSIP__BIND`.
 pub const ENV_PREFIX: &str = "KUKURI_";
+
+/// Where a value is from that is from the command line.
+pub(crate) const FLAG: &str = "a flag";
 
 /// The variable `KUKURI_PASSPHRASE_FILE`, without its prefix: short, because it is set by hand.
 const PASSPHRASE_FILE: &str = "passphrase_file";
@@ -123,7 +127,7 @@ impl Config {
                 false => key.into(),
             })
         };
-        let over_file = Figment::from(environment()).merge(Serialized::defaults(flags));
+        let over_file = Figment::from(environment()).merge(Flags(flags));
         let file = match file {
             Some(file) if !file.exists() => return Err(ConfigError::NoFile(file.to_owned())),
             Some(file) => Some(file.to_owned()),
@@ -212,6 +216,19 @@ impl Config {
     pub fn data_dir(&self) -> Result<PathBuf, ConfigError> {
         let dir = self.node.data_dir.clone().or_else(default_data_dir);
         dir.ok_or(ConfigError::NoDataDir)
+    }
+}
+
+/// Flags of the command line, which errors name as such.
+struct Flags<'a, T>(&'a T);
+
+impl<T: Serialize> Provider for Flags<'_, T> {
+    fn metadata(&self) -> Metadata {
+        Metadata::named(FLAG)
+    }
+
+    fn data(&self) -> Result<Map<Profile, Dict>, figment::Error> {
+        Serialized::defaults(self.0).data()
     }
 }
 

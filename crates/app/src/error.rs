@@ -1,19 +1,22 @@
 //! What can go wrong with a node, and what to do.
 
-use std::fmt;
+mod unknown_kind;
+
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use figment::error::Kind as Wrong;
 use kukuri_contract::{
     AddTopicError, AuthorId, CallError, DiscoverError, DiscoveryPort, GossipPort, IdentityPort,
     JoinError, OtherContract, SetAddressError, SignError, StoreError, StorePort, TopicKeysError,
 };
 use kukuri_identity::{LinkError, LinkRefused, LinksFileError};
 
+pub use self::unknown_kind::UnknownKind;
+use crate::config::FLAG;
 use crate::core::post::MAX_BODY_BYTES;
-use crate::kinds::Kind;
 
 /// A cause of any kind.
 pub type Cause = Box<dyn std::error::Error + Send + Sync>;
@@ -37,6 +40,18 @@ pub enum ConfigError {
     /// A section names an implementation that this build does not have.
     #[error(transparent)]
     Kind(#[from] UnknownKind),
+    /// A flag is for another implementation.
+    #[error(
+        "a flag sets {0}, which the kind in use does not have; leave that flag out, or choose a kind that has \
+         it (`kukuri config kinds` lists them)"
+    )]
+    Flag(String),
+    /// A section has settings, and this build no implementation that would read them.
+    #[error(
+        "[{0}] has settings, and this build has no implementation of {0} that reads them; leave the section \
+         out, and give the settings to the implementation that the program brings"
+    )]
+    NobodysSettings(&'static str),
     /// Posts would be numbered from 1 again by an author that others know.
     #[error(
         "store.kind is \"memory\", which forgets the numbers of this author's posts, but the author stays: \
@@ -51,75 +66,16 @@ pub enum ConfigError {
 
 impl From<figment::Error> for ConfigError {
     fn from(error: figment::Error) -> Self {
-        Self::Read(Box::new(error))
-    }
-}
-
-/// A section of the config names an implementation that this build does not have.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct UnknownKind {
-    section: &'static str,
-    kind: String,
-    /// Where the config has it from.
-    origin: Option<String>,
-    /// The cargo feature that would bring it.
-    feature: Option<&'static str>,
-    /// What this build has.
-    built: Vec<&'static str>,
-}
-
-impl UnknownKind {
-    pub(crate) fn new(
-        section: &'static str,
-        kind: String,
-        origin: Option<String>,
-        kinds: &[Kind],
-    ) -> Self {
-        let left_out = kinds
-            .iter()
-            .find(|known| known.name == kind && !known.built);
-        let built = kinds.iter().filter(|known| known.built);
-        Self {
-            section,
-            origin,
-            feature: left_out.map(|known| known.feature),
-            built: built.map(|known| known.name).collect(),
-            kind,
+        let by_flag = error
+            .metadata
+            .as_ref()
+            .is_some_and(|from| from.name == FLAG);
+        match &error.kind {
+            Wrong::UnknownField(..) if by_flag => Self::Flag(error.path.join(".")),
+            _ => Self::Read(Box::new(error)),
         }
     }
 }
-
-impl fmt::Display for UnknownKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { section, kind, .. } = self;
-        if kind.is_empty() {
-            return write!(
-                f,
-                "this build has no implementation of {section}; build kukuri with the feature of one \
-                 (`kukuri config kinds` lists them), or have the program give one"
-            );
-        }
-        write!(f, "{section}.kind is {kind:?}")?;
-        if let Some(origin) = &self.origin {
-            write!(f, " ({origin})")?;
-        }
-        match self.feature {
-            Some(feature) => write!(
-                f,
-                ", which this build leaves out; build kukuri with the feature {feature:?}, or choose \
-                 what"
-            )?,
-            None => write!(f, ", which kukuri does not know; choose what")?,
-        }
-        let built: Vec<_> = self.built.iter().map(|name| format!("{name:?}")).collect();
-        match built.is_empty() {
-            true => write!(f, " a build has: this one has none"),
-            false => write!(f, " this build has: {}", built.join(", ")),
-        }
-    }
-}
-
-impl std::error::Error for UnknownKind {}
 
 fn one_line(error: &figment::Error) -> String {
     let text = error.to_string();
@@ -141,7 +97,10 @@ pub enum HistoryError {
     )]
     NoDataDir(PathBuf),
     /// The store of choice keeps nothing on a disk.
-    #[error("the store {0:?} keeps nothing that could be read without its node; ask the node")]
+    #[error(
+        "the store {0:?} keeps nothing that could be read without its node; ask the node (a store that a \
+         program gives is read by that program)"
+    )]
     NothingKept(String),
     /// More posts are asked for than the store gives at once.
     #[error(

@@ -76,7 +76,7 @@ pub struct Discover {
     pub topic: TopicId,
     /// Peers that the user named: the source [`Source::Static`].
     pub peers: Vec<EndpointAddr>,
-    /// Peers that were neighbors in an earlier run: the source [`Source::Cache`].
+    /// Peers that an earlier run found: the source [`Source::Cache`].
     pub cached: Vec<EndpointAddr>,
 }
 

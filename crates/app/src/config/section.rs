@@ -34,7 +34,7 @@ pub fn default_kind(kinds: &[Kind]) -> &'static str {
 /// The kind that a config names for a section.
 ///
 /// # Errors
-/// This build does not have it.
+/// This build does not have it, or there are settings and nothing that they are for.
 pub fn kind(
     figment: &Figment,
     section: &'static str,
@@ -43,7 +43,13 @@ pub fn kind(
     let path = format!("{section}.{KIND}");
     let named = match figment.extract_inner::<String>(&path) {
         Ok(named) => named,
-        Err(error) if error.missing() => return Ok(default_kind(kinds).to_owned()),
+        Err(error) if error.missing() => {
+            let default = default_kind(kinds).to_owned();
+            return match default.is_empty() && has_fields(figment, section) {
+                true => Err(ConfigError::NobodysSettings(section)),
+                false => Ok(default),
+            };
+        }
         Err(error) => return Err(error.into()),
     };
     if kinds.iter().any(|kind| kind.built && kind.name == named) {
@@ -54,6 +60,11 @@ pub fn kind(
         None => from.name.to_string(),
     });
     Err(UnknownKind::new(section, named, origin, kinds).into())
+}
+
+fn has_fields(figment: &Figment, section: &str) -> bool {
+    let value = figment.find_value(section).ok();
+    value.is_some_and(|value| value.as_dict().is_some_and(|fields| !fields.is_empty()))
 }
 
 /// The settings of a section but for its kind.
@@ -293,6 +304,16 @@ mod tests {
         }
         assert_eq!(read("").unwrap(), ("right".to_owned(), Right::default()));
         assert_eq!(default_kind(&KINDS[..1]), "", "nothing is built");
+    }
+
+    #[test]
+    fn settings_that_nothing_reads_are_an_error() {
+        let unbuilt = |text| kind(&Figment::from(Toml::string(text)), "way", &KINDS[..1]);
+        for text in ["", "[way]", "[else]\nsteps = 3"] {
+            assert_eq!(unbuilt(text).unwrap(), "", "{text}");
+        }
+        let error = unbuilt("[way]\nsteps = 3").unwrap_err().to_string();
+        assert!(error.contains("[way] has settings"), "{error}");
     }
 
     #[test]

@@ -242,6 +242,11 @@ mod tests {
             args.bind_others(&mut config);
             assert_eq!(config.discovery.kind, kind);
             assert!(config.discovery.lan.hello_bind.ip().is_loopback());
+            // Others are not, and say so.
+            let args = join(&["--dht-bind", "127.0.0.1:0"]);
+            let error = Config::load(Some(&file), &args.overrides()).unwrap_err();
+            let said = error.to_string();
+            assert!(said.starts_with("a flag sets discovery.dht_bind"), "{said}");
         }
     }
 
