@@ -37,7 +37,9 @@ pub use actor::IrohGossip;
 pub use actor::{MemoryGossip, NetworkSetup};
 #[cfg(feature = "iroh")]
 pub use ask::ASK_ALPN;
-pub use config::{Config, MemoryConfig, NetworkConfig};
+pub use config::Config;
+#[cfg(feature = "memory")]
+pub use config::{MemoryConfig, NetworkConfig};
 pub use error::GossipError;
 #[cfg(feature = "iroh")]
 pub use member::GOSSIP_ALPN;
