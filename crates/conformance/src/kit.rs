@@ -62,6 +62,8 @@ pub(crate) use ensure_eq;
 pub enum Capability {
     /// What was taken in is there again after a restart.
     Durable,
+    /// What was taken in is in files of its directory, so that it outlives the process.
+    OnDisk,
     /// It finds others that nobody has named.
     Finds,
     /// It tells others of this node where and when it is asked to, and looks for them when it is asked to.
@@ -187,7 +189,8 @@ pub trait Subject<S: Service> {
 
     /// Starts instance number `n` in the current actix `System`. All instances share a network, where
     /// there is one. The same number is the same node, with the same directory; the kit starts it
-    /// again only when the one before has ended. Each clause has numbers of its own.
+    /// again only when the one before has ended, but for a store, whose clauses also start it beside one that
+    /// has not. Each clause has numbers of its own.
     fn start(&self, n: u64, deps: S::Deps) -> Local<'_, S::Running>;
 }
 
