@@ -7,8 +7,8 @@ use std::path::Path;
 use bytes::Bytes;
 use kukuri_conformance::{Capability, EventLog, Made, Store, conforms};
 use kukuri_contract::{
-    AuthorId, EndpointAddr, EndpointId, Factory, KnownPeers, LastSeq, Outlet, Post, Posts,
-    Remember, SavePost, Source, StoreDeps, StoreError, StoreEvent, StoreMaker, StorePort, TopicId,
+    AuthorId, EndpointAddr, EndpointId, Factory, KnownPeers, Outlet, Post, Posts, Remember,
+    SavePost, Source, StoreDeps, StoreError, StoreEvent, StoreMaker, StorePort, TopicId,
     UnixMillis, WallClock,
 };
 use kukuri_store::{Config, InMemoryStore, MemoryConfig, MemorySetup, OpenError, SqliteStore};
@@ -98,43 +98,6 @@ fn a_wrong_setting_of_a_store_in_memory_is_named() {
 }
 
 #[actix::test]
-async fn posts_survive_a_restart_and_are_saved_once() {
-    let dir = tempfile::tempdir().unwrap();
-    let (port, _log) = open(dir.path()).await;
-    assert!(port.save_post(SavePost(post(1, 50))).await.unwrap().new);
-    assert!(port.save_post(SavePost(post(2, 40))).await.unwrap().new);
-    let forged = Post {
-        body: Bytes::from_static(b"another"),
-        ..post(1, 60)
-    };
-    assert!(!port.save_post(SavePost(forged)).await.unwrap().new);
-    port.stop().await.unwrap();
-    let (port, _log) = open(dir.path()).await;
-    assert_eq!(
-        port.posts(all(TOPIC)).await.unwrap(),
-        [post(2, 40), post(1, 50)]
-    );
-    assert_eq!(port.posts(all(OTHER)).await.unwrap(), []);
-    let newest = Posts {
-        limit: 1,
-        ..all(TOPIC)
-    };
-    assert_eq!(port.posts(newest).await.unwrap(), [post(1, 50)]);
-    let since = Posts {
-        since: UnixMillis(41),
-        ..all(TOPIC)
-    };
-    assert_eq!(port.posts(since).await.unwrap(), [post(1, 50)]);
-    let last = |author| LastSeq {
-        topic: TOPIC,
-        author,
-    };
-    assert_eq!(port.last_seq(last(AUTHOR)).await.unwrap(), Some(2));
-    let nobody = AuthorId::from_bytes([9; 32]);
-    assert_eq!(port.last_seq(last(nobody)).await.unwrap(), None);
-}
-
-#[actix::test]
 async fn peers_are_bounded_and_the_last_seen_come_first() {
     let dir = tempfile::tempdir().unwrap();
     let config = Config {
@@ -172,22 +135,6 @@ async fn writes_that_come_together_share_a_transaction() {
     }
     assert_eq!(requests, 200);
     assert!(commits < 100, "{commits} transactions for 200 writes");
-}
-
-#[actix::test]
-async fn one_bad_write_fails_alone() {
-    let dir = tempfile::tempdir().unwrap();
-    let (port, _log) = open(dir.path()).await;
-    // SQLite's numbers end at i64::MAX.
-    let seqs = [1, u64::MAX, 2];
-    let writes = seqs.map(|seq| port.save_post(SavePost(post(seq, 1))));
-    let [one, bad, two] = futures_util::future::join_all(writes)
-        .await
-        .try_into()
-        .unwrap();
-    assert!(one.unwrap().new && two.unwrap().new);
-    assert!(bad.unwrap_err().to_string().contains("out of range"));
-    assert_eq!(port.posts(all(TOPIC)).await.unwrap().len(), 2);
 }
 
 #[actix::test]
@@ -229,18 +176,4 @@ async fn files_that_can_not_be_used_are_typed_errors() {
     };
     let error = SqliteStore::check(&config).unwrap_err().to_string();
     assert!(error.contains("store.max_batch"), "{error}");
-}
-
-#[cfg(unix)]
-#[actix::test]
-async fn only_the_owner_may_read_the_database() {
-    use std::os::unix::fs::PermissionsExt;
-    let dir = tempfile::tempdir().unwrap();
-    let (port, _log) = open(dir.path()).await;
-    port.save_post(SavePost(post(1, 1))).await.unwrap();
-    for file in std::fs::read_dir(dir.path()).unwrap() {
-        let file = file.unwrap();
-        let mode = file.metadata().unwrap().permissions().mode() & 0o777;
-        assert_eq!(mode, 0o600, "{:?}", file.path());
-    }
 }

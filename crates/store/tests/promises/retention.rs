@@ -82,33 +82,6 @@ async fn old_posts_go_and_do_not_come_back() {
     assert_eq!(holdings(&port).await[0], holding(1, &[(1, 6)]));
 }
 
-#[actix::test]
-async fn dropped_posts_are_not_asked_for() {
-    let dirs = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
-    let hands = Hands::at(NOW);
-    let opened = try_open(dirs[0].path(), Config::default(), hands.clock()).await;
-    let (forgets, mut log) = opened.unwrap();
-    let (keeps, _log) = open(dirs[1].path()).await;
-    for port in [&forgets, &keeps] {
-        save(port, (1..=20).map(|seq| post(1, seq))).await;
-    }
-    save(&keeps, (21..=25).map(|seq| post(1, seq))).await;
-    hands.advance_days(31);
-    assert_eq!(last_seq(&forgets).await, Some(20));
-    assert_eq!(pruned(&mut log).await, (20, 0));
-    let beyond = kukuri_contract::PostsBeyond {
-        topic: TOPIC,
-        from: author(0),
-        to: author(0xff),
-        have: holdings(&forgets).await,
-        max_posts: 100,
-        max_bytes: usize::MAX,
-    };
-    let posts = keeps.posts_beyond(beyond).await.unwrap().posts;
-    let given: Vec<_> = posts.iter().map(|post| post.seq).collect();
-    assert_eq!(given, [21, 22, 23, 24, 25]);
-}
-
 /// Who writes much drives out nothing but its own.
 #[actix::test]
 async fn those_with_the_most_posts_lose_their_first_ones_where_a_topic_has_too_many() {

@@ -62,7 +62,8 @@ impl Disk {
     pub fn take(&mut self, post: Post, saved: Saved, came: UnixMillis, fault: Option<Fault>) {
         let has = |one| fault == Some(one);
         let key = (post.topic, post.writer, post.seq);
-        let overwrites = has(Fault::Overwrites) && self.posts.contains_key(&key);
+        let before = self.posts.get(&key).filter(|kept| !kept.settled);
+        let overwrites = has(Fault::Overwrites) && before.is_some();
         if !(saved.new || saved.revoked || overwrites) || self.is_settled(&post) && !overwrites {
             return;
         }
@@ -213,7 +214,9 @@ impl Disk {
         while let Some(key) = self.one_too_many() {
             self.drop(key, fault);
         }
-        self.peers.retain(|_, known| !Self::is_too_old(known, now));
+        let keeps_peers = fault == Some(Fault::KeepsOldPeers);
+        self.peers
+            .retain(|_, known| keeps_peers || !Self::is_too_old(known, now));
         let posts = dropped.max(before.0 - self.posts.len());
         (posts as u64, (before.1 - self.peers.len()) as u64)
     }

@@ -77,8 +77,8 @@ pub enum Fault {
     SettlesDroppedAlone,
     /// What is dropped is not told.
     DropsSilently,
-    /// Peers are told however long ago they were seen.
-    TellsOldPeers,
+    /// Peers are kept and told however long ago they were seen.
+    KeepsOldPeers,
     /// A revoked writer is believed again once the revocation is dropped.
     BelievesAgain,
     /// Posts came when the store started.
@@ -168,7 +168,7 @@ pub const FAULTS: [(Fault, &str); 57] = {
         (DropsByTheWritersClock, "posts_go_some_time_after_they_came"),
         (SettlesDroppedAlone, "posts_go_some_time_after_they_came"),
         (DropsSilently, "posts_go_some_time_after_they_came"),
-        (TellsOldPeers, "posts_go_some_time_after_they_came"),
+        (KeepsOldPeers, "posts_go_some_time_after_they_came"),
         (BelievesAgain, "posts_go_some_time_after_they_came"),
         (CameAtTheStart, "what_is_too_old_goes_at_the_start"),
         (ForgetsFloors, "what_is_too_old_goes_at_the_start"),

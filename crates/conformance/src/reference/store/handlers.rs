@@ -12,7 +12,7 @@ use kukuri_contract::{
 
 use super::disk::Disk;
 use super::{Fault, MemoryActor};
-use crate::reference::flaw::{Later, turns};
+use crate::reference::flaw::Later;
 
 impl Handler<Bans> for MemoryActor {
     type Result = Later<Result<Vec<Ban>, StoreError>>;
@@ -72,7 +72,7 @@ impl Handler<KnownPeers> for MemoryActor {
     type Result = Result<Vec<KnownPeer>, StoreError>;
 
     fn handle(&mut self, request: KnownPeers, _: &mut Self::Context) -> Self::Result {
-        let (by_id, old_too) = (self.has(Fault::PeersById), self.has(Fault::TellsOldPeers));
+        let (by_id, old_too) = (self.has(Fault::PeersById), self.has(Fault::KeepsOldPeers));
         let (disk, now) = self.look();
         let here = disk.peers.iter();
         let here = here.filter(|((topic, _), _)| *topic == request.topic);
@@ -135,8 +135,8 @@ impl Handler<SavePost> for MemoryActor {
             return Box::pin(actix::fut::ready(Err(error)));
         }
         let fault = self.fault;
-        let rounds = match fault {
-            Some(Fault::LosesAtStop) => 20,
+        let turns = match fault {
+            Some(Fault::LosesAtStop) => 80,
             Some(Fault::DecidesFirst) => 1,
             _ => 0,
         };
@@ -145,8 +145,8 @@ impl Handler<SavePost> for MemoryActor {
             _ => None,
         };
         let later = async move {
-            for _ in 0..rounds {
-                turns().await;
+            for _ in 0..turns {
+                tokio::task::yield_now().await;
             }
         };
         let saving = actix::fut::wrap_future::<_, Self>(later);
@@ -221,7 +221,7 @@ impl Handler<Holdings> for MemoryActor {
         for held in &mut holdings {
             let ranges = std::mem::take(&mut held.ranges);
             held.ranges = match fault {
-                Some(Fault::ClosesGaps) => close_small_gaps(ranges),
+                Some(Fault::ClosesGaps) => disk.join(close_small_gaps(ranges)),
                 Some(Fault::AnyNumberOfRanges) => ranges,
                 _ => disk.join(ranges),
             };
