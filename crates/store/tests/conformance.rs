@@ -7,14 +7,13 @@ use std::path::Path;
 use bytes::Bytes;
 use kukuri_conformance::{Capability, EventLog, Made, Store, conforms};
 use kukuri_contract::{
-    AuthorId, EndpointAddr, EndpointId, Factory, KnownPeers, Outlet, Post, Posts, Remember,
-    SavePost, Source, StoreDeps, StoreError, StoreEvent, StoreMaker, StorePort, TopicId,
-    UnixMillis, WallClock,
+    AuthorId, EndpointAddr, EndpointId, Factory, KnownPeers, Outlet, Post, Remember, SavePost,
+    Source, StoreDeps, StoreError, StoreEvent, StoreMaker, StorePort, TopicId, UnixMillis,
+    WallClock,
 };
 use kukuri_store::{Config, InMemoryStore, MemoryConfig, MemorySetup, OpenError, SqliteStore};
 
 const TOPIC: TopicId = TopicId::from_bytes([0x70; 32]);
-const OTHER: TopicId = TopicId::from_bytes([0x71; 32]);
 const AUTHOR: AuthorId = AuthorId::from_bytes([1; 32]);
 
 async fn try_open(
@@ -44,14 +43,6 @@ fn post(seq: u64, time: u64) -> Post {
         body: Bytes::from(format!("post {seq}")),
         revokes: None,
         envelope: Bytes::from(format!("signed post {seq}")),
-    }
-}
-
-fn all(topic: TopicId) -> Posts {
-    Posts {
-        topic,
-        since: UnixMillis(0),
-        limit: 1000,
     }
 }
 

@@ -144,8 +144,11 @@ impl File {
     fn write(&self, for_all: bool) {
         let mut options = OpenOptions::new();
         options.write(true).create(true).truncate(true);
+        let mode = if for_all { 0o644 } else { 0o600 };
         #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600 | u32::from(for_all) * 0o044);
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, mode);
+        #[cfg(not(unix))]
+        let _: u32 = mode;
         let file = options.open(self.dir.join(FILE));
         let written = file.and_then(|mut file| file.write_all(self.n.to_string().as_bytes()));
         written.expect("the directory of a test can be written");
