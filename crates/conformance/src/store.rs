@@ -90,6 +90,9 @@ impl Service for Store {
         what_is_too_old_goes_at_the_start [Durable]:
             "When a post came, and up to where numbers are settled, is known after a restart; what is too \
              old by then goes.",
+        those_with_the_most_posts_lose_their_first_ones_where_a_topic_has_too_many:
+            "A topic has a bound of posts, if the subject says which: beyond it, the writers with the most \
+             lose their first ones, and nobody else anything.",
         an_older_sight_never_wins:
             "Of a peer, the addresses seen last are told, whenever they were saved.",
         the_peers_seen_last_come_first:

@@ -14,6 +14,8 @@ use kukuri_contract::{
 use kukuri_store::{Config, InMemoryStore, MemoryConfig, MemorySetup, OpenError, SqliteStore};
 
 const TOPIC: TopicId = TopicId::from_bytes([0x70; 32]);
+/// Posts of a topic that a clause can reach.
+const KEPT: usize = 300;
 const AUTHOR: AuthorId = AuthorId::from_bytes([1; 32]);
 
 async fn try_open(
@@ -64,15 +66,26 @@ fn peer(n: u8, seen_at: u64) -> Remember {
 
 #[actix::test]
 async fn the_clauses_of_the_contract() {
-    let maker = StoreMaker::of::<SqliteStore>(Config::default());
-    conforms::<Store>(&Made::by(maker)).await;
+    let config = Config {
+        max_posts_per_topic: KEPT,
+        ..Config::default()
+    };
+    let maker = StoreMaker::of::<SqliteStore>(config);
+    conforms::<Store>(&Made::by(maker).keeping(KEPT)).await;
 }
 
 #[actix::test]
 async fn the_clauses_of_the_contract_in_memory() {
     // A node of its own has a store of its own; one that is started again finds what it had.
-    let maker = |_| StoreMaker::of::<InMemoryStore>(MemorySetup::default());
-    conforms::<Store>(&Made::each(maker).without(Capability::OnDisk)).await;
+    let maker = |_| {
+        let config = MemoryConfig {
+            max_posts_per_topic: KEPT,
+            ..MemoryConfig::default()
+        };
+        StoreMaker::of::<InMemoryStore>(MemorySetup::from(config))
+    };
+    let made = Made::each(maker).without(Capability::OnDisk);
+    conforms::<Store>(&made.keeping(KEPT)).await;
 }
 
 #[test]

@@ -17,7 +17,7 @@ use kukuri_contract::{
     Outlet, StoreDeps, StoreError, StoreEvent, StorePort, StoreRunning, UnixMillis, WallClock,
 };
 
-use self::disk::Disk;
+use self::disk::{Disk, MAX_POSTS};
 pub use self::fault::{FAULTS, Fault};
 use super::flaw::{Conduct, Flaw, conduct};
 use crate::kit::{Local, Subject};
@@ -99,6 +99,10 @@ impl Subject<Store> for MemoryStore {
 
     fn patience(&self) -> Duration {
         super::PATIENCE
+    }
+
+    fn keeps(&self) -> Option<usize> {
+        Some(MAX_POSTS)
     }
 
     fn start(&self, n: u64, deps: StoreDeps) -> Local<'_, StoreRunning> {

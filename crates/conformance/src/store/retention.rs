@@ -155,3 +155,46 @@ pub async fn what_is_too_old_goes_at_the_start(on: &Stage<'_, Store>) -> Held {
     ensure_eq!(port.last_seq(last(1)).await?, Some(5), "the last number");
     end(on, &port).await
 }
+
+pub async fn those_with_the_most_posts_lose_their_first_ones_where_a_topic_has_too_many(
+    on: &Stage<'_, Store>,
+) -> Held {
+    let Some(most) = on.keeps() else {
+        println!("    left out: it is not said how many posts of a topic it keeps");
+        return Ok(());
+    };
+    let most = most as u64;
+    let hands = Hands::default();
+    let port = on.start(1, hands.deps(on, 1)).await.port;
+    // Those that came first, and have the lowest and the highest ids.
+    let rare = [post(1, 1, 1), post(1, 2, 1), post(9, 1, 1)];
+    save(&port, &rare).await?;
+    let elsewhere = Post {
+        topic: OTHER,
+        ..post(2, 1, 1)
+    };
+    save(&port, &[elsewhere]).await?;
+    const TOO_MANY: u64 = 40;
+    let many = most - rare.len() as u64 + TOO_MANY;
+    save_many(&port, (1..=many).map(|seq| post(2, seq, 1))).await?;
+    hands.go_on();
+    let left = async || {
+        let left = texts(&port).await?;
+        Ok((left.len() as u64 <= most).then_some(left))
+    };
+    let left = until(on.patience(), "a topic with too many posts to shrink", left).await?;
+    let (of_many, of_others): (Vec<_>, Vec<_>) =
+        left.into_iter().partition(|post| post.writer == writer(2));
+    ensure_eq!(of_others, rare, "posts of those who wrote little");
+    let numbers: Vec<_> = of_many.iter().map(|post| post.seq).collect();
+    let expected: Vec<_> = (TOO_MANY + 1..=many).collect();
+    ensure_eq!(numbers, expected, "posts of who wrote much");
+    ensure_eq!(
+        try_save(&port, post(2, TOO_MANY, 1)).await?,
+        KNOWN,
+        "a dropped post"
+    );
+    let elsewhere = port.posts(all(OTHER)).await?.len();
+    ensure_eq!(elsewhere, 1, "posts of another topic");
+    end(on, &port).await
+}

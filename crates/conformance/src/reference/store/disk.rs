@@ -17,7 +17,7 @@ const POSTS_STAY_MS: u64 = 30 * DAY_MS;
 /// How long peers are told after they were seen.
 const PEERS_STAY_MS: u64 = 14 * DAY_MS;
 /// Most posts of a topic.
-const MAX_POSTS: usize = 10_000;
+pub(super) const MAX_POSTS: usize = 300;
 /// Most peers of a topic.
 const MAX_PEERS: usize = 256;
 /// Most contacts.
@@ -211,8 +211,8 @@ impl Disk {
         for key in old {
             self.drop(key, fault);
         }
-        while let Some(key) = self.one_too_many() {
-            self.drop(key, fault);
+        while let Some(key) = self.one_too_many(fault) {
+            self.drop(key, None);
         }
         let keeps_peers = fault == Some(Fault::KeepsOldPeers);
         self.peers
@@ -235,8 +235,8 @@ impl Disk {
     }
 
     /// Of a topic with too many posts, the first one of the writer with the most.
-    fn one_too_many(&self) -> Option<(TopicId, AuthorId, u64)> {
-        if self.posts.len() <= MAX_POSTS {
+    fn one_too_many(&self, fault: Option<Fault>) -> Option<(TopicId, AuthorId, u64)> {
+        if self.posts.len() <= MAX_POSTS || fault == Some(Fault::AnyNumberOfPosts) {
             return None;
         }
         let mut topics: BTreeMap<TopicId, BTreeMap<AuthorId, Vec<u64>>> = BTreeMap::new();
@@ -246,7 +246,10 @@ impl Disk {
         }
         let many = |logs: &BTreeMap<_, Vec<u64>>| logs.values().map(Vec::len).sum::<usize>();
         let (topic, logs) = topics.iter().find(|(_, logs)| many(logs) > MAX_POSTS)?;
-        let (writer, log) = logs.iter().max_by_key(|(_, log)| log.len())?;
+        let (writer, log) = match fault {
+            Some(Fault::DropsOfAnybody) => logs.first_key_value()?,
+            _ => logs.iter().max_by_key(|(_, log)| log.len())?,
+        };
         Some((*topic, *writer, *log.first()?))
     }
 

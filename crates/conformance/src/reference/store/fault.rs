@@ -79,6 +79,10 @@ pub enum Fault {
     DropsSilently,
     /// Peers are kept and told however long ago they were seen.
     KeepsOldPeers,
+    /// Any number of posts is kept.
+    AnyNumberOfPosts,
+    /// Where a topic has too many posts, any writer loses some.
+    DropsOfAnybody,
     /// A revoked writer is believed again once the revocation is dropped.
     BelievesAgain,
     /// Posts came when the store started.
@@ -124,7 +128,7 @@ pub enum Fault {
 }
 
 /// Each fault with the clause that it breaks.
-pub const FAULTS: [(Fault, &str); 57] = {
+pub const FAULTS: [(Fault, &str); 59] = {
     use Fault::*;
     [
         (Overwrites, "a_post_is_saved_once"),
@@ -172,6 +176,14 @@ pub const FAULTS: [(Fault, &str); 57] = {
         (BelievesAgain, "posts_go_some_time_after_they_came"),
         (CameAtTheStart, "what_is_too_old_goes_at_the_start"),
         (ForgetsFloors, "what_is_too_old_goes_at_the_start"),
+        (
+            AnyNumberOfPosts,
+            "those_with_the_most_posts_lose_their_first_ones_where_a_topic_has_too_many",
+        ),
+        (
+            DropsOfAnybody,
+            "those_with_the_most_posts_lose_their_first_ones_where_a_topic_has_too_many",
+        ),
         (OlderWins, "an_older_sight_never_wins"),
         (PeersById, "the_peers_seen_last_come_first"),
         (ForgetsContacts, "contacts_seen_last_come_first"),
