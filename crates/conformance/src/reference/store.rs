@@ -184,12 +184,17 @@ impl MemoryActor {
         let now = self.clock.now();
         let long_ago = match self.pruned {
             None => true,
-            Some(_) if self.has(Fault::DropsAtTheStart) => false,
             Some(last) => last.distance(now) >= EVERY_MS || self.fresh >= EVERY_POSTS,
         };
         if long_ago {
+            // At that time, nothing is too old.
+            let ages_ago = UnixMillis(0);
+            let at = match self.has(Fault::DropsAtTheStart) && self.pruned.is_some() {
+                true => ages_ago,
+                false => now,
+            };
             (self.pruned, self.fresh) = (Some(now), 0);
-            let (posts, peers) = self.disk.borrow_mut().prune(now, self.fault);
+            let (posts, peers) = self.disk.borrow_mut().prune(at, self.fault);
             if posts + peers > 0 && !self.has(Fault::DropsSilently) {
                 self.events.emit(StoreEvent::Pruned { posts, peers });
             }

@@ -69,7 +69,7 @@ pub enum Fault {
     KeepsAnyNumber,
     /// Of too many ranges, the first ones stay good.
     KeepsTheFirst,
-    /// The retention runs at the start, and then never.
+    /// What is too old goes at the start, and then never.
     DropsAtTheStart,
     /// A post is as old as its writer says, where that is younger.
     DropsByTheWritersClock,
