@@ -37,8 +37,8 @@
 //! # Revocations
 //!
 //! Whoever saves a post that revokes a writer ([`Post::revokes`]) has the store remember the [`Revocation`]
-//! by topic, author and writer: for good, over restarts and beyond the post. The first one of the three stays
-//! as it is. An author has at most [`MAX_REVOKED`](crate::MAX_REVOKED) in a topic: of one more, the post is
+//! by topic, author and writer: for good, over restarts and beyond the post. Of several with the same three the
+//! first one stays as it is. An author has at most [`MAX_REVOKED`](crate::MAX_REVOKED) in a topic: of one more, the post is
 //! saved as usual and nothing remembered. From then on a post in this author's name by this writer, in this
 //! topic, whose number is not kept, is not saved; its number is settled. Posts that are here already stay.
 //! Nothing else is hit: not the writer's posts in other names or its own, not the author's own posts, no
@@ -53,10 +53,10 @@
 //! # More than one at a time
 //!
 //! An actor that hangs leaves its threads behind, and a fresh one starts beside them with a clone of the same
-//! config. The store sees to it that this harms nobody: both work on the same (as by locks in the file), or
-//! the one before gets nothing done any more, and says so. What either acknowledges, the fresh one has.
-//! Another *process* may read posts while a node runs (`kukuri posts`), where the store is one that other
-//! processes can open: then its reading changes nothing and drops nothing.
+//! config. The store sees to it that this harms nobody: both work on the same (by locks in the file, or
+//! by what clones of the config share), or the one before gets nothing done any more, and says so. What either
+//! acknowledges, the fresh one has. Another *process* may read posts while a node runs (`kukuri posts`), where
+//! the store is one that other processes can open: then its reading changes nothing and drops nothing.
 
 mod peers;
 mod posts;
