@@ -1,13 +1,15 @@
 //! What a clause is, what it is tried on, and what tries it.
 
-use std::cell::RefCell;
-use std::collections::BTreeMap;
+mod subject;
+
 use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::time::Duration;
 
-use kukuri_contract::{CallError, Drill, Maker, Never};
+use kukuri_contract::{CallError, Drill, Never};
+
+pub use subject::{Made, Subject};
 
 /// A future that stays on its thread, as all of a test does.
 pub type Local<'a, T> = Pin<Box<dyn Future<Output = T> + 'a>>;
@@ -62,6 +64,8 @@ pub(crate) use ensure_eq;
 pub enum Capability {
     /// What was taken in is there again after a restart.
     Durable,
+    /// What was taken in is in files of its directory, so that it outlives the process.
+    OnDisk,
     /// It finds others that nobody has named.
     Finds,
     /// It tells others of this node where and when it is asked to, and looks for them when it is asked to.
@@ -170,83 +174,6 @@ macro_rules! service_port {
 }
 pub(crate) use service_port;
 
-/// An implementation, as the kit starts it.
-pub trait Subject<S: Service> {
-    /// The name of the implementation.
-    fn name(&self) -> String;
-
-    /// What it is without.
-    fn lacks(&self) -> &[Capability] {
-        &[]
-    }
-
-    /// How long to wait for what should come.
-    fn patience(&self) -> Duration {
-        PATIENCE
-    }
-
-    /// Starts instance number `n` in the current actix `System`. All instances share a network, where
-    /// there is one. The same number is the same node, with the same directory; the kit starts it
-    /// again only when the one before has ended. Each clause has numbers of its own.
-    fn start(&self, n: u64, deps: S::Deps) -> Local<'_, S::Running>;
-}
-
-/// What makes a service.
-type MakerOf<S> = Maker<<S as Service>::Deps, <S as Service>::Running>;
-
-/// An implementation with its config, or one for each instance.
-pub struct Made<S: Service> {
-    make: Box<dyn Fn(u64) -> MakerOf<S>>,
-    /// An instance that is started again is made by a clone of the same maker, as in a node.
-    makers: RefCell<BTreeMap<u64, MakerOf<S>>>,
-    lacks: Vec<Capability>,
-}
-
-impl<S: Service> Made<S> {
-    /// All instances are made by one maker.
-    pub fn by(maker: MakerOf<S>) -> Self {
-        Self::each(move |_| maker.clone())
-    }
-
-    /// Each instance is made by a maker of its own, where what a config opens is one node's.
-    pub fn each(make: impl Fn(u64) -> MakerOf<S> + 'static) -> Self {
-        Self {
-            make: Box::new(make),
-            makers: RefCell::default(),
-            lacks: Vec::new(),
-        }
-    }
-
-    /// Says that it is without something.
-    pub fn without(mut self, capability: Capability) -> Self {
-        self.lacks.push(capability);
-        self
-    }
-
-    fn maker(&self, n: u64) -> MakerOf<S> {
-        let mut makers = self.makers.borrow_mut();
-        makers.entry(n).or_insert_with(|| (self.make)(n)).clone()
-    }
-}
-
-impl<S: Service> Subject<S> for Made<S> {
-    fn name(&self) -> String {
-        (self.make)(0).name().to_owned()
-    }
-
-    fn lacks(&self) -> &[Capability] {
-        &self.lacks
-    }
-
-    fn start(&self, n: u64, deps: S::Deps) -> Local<'_, S::Running> {
-        let maker = self.maker(n);
-        Box::pin(async move {
-            let made = maker.spawn(deps).await;
-            made.unwrap_or_else(|error| panic!("{maker:?}: {error}"))
-        })
-    }
-}
-
 /// A promise of the contract.
 pub struct Clause<S> {
     /// Its name.
@@ -298,6 +225,11 @@ impl<S: Service> Stage<'_, S> {
     /// How long to wait for what should come.
     pub fn patience(&self) -> Duration {
         self.subject.patience()
+    }
+
+    /// Most posts of a topic that are kept, if a clause can reach it.
+    pub fn keeps(&self) -> Option<usize> {
+        self.subject.keeps()
     }
 
     /// Whether the implementation has something.

@@ -1,23 +1,31 @@
 //! The clauses of the store.
 
+mod files;
+mod lists;
 mod posts;
+mod repair;
+mod restart;
+mod retention;
 mod revocations;
+mod told;
 
 use std::path::PathBuf;
 
 use kukuri_contract::{
-    AuthorId, Ban, Bans, Contacts, EndpointAddr, EndpointId, KnownPeer, KnownPeers, Offense,
-    Outlet, Post, Posts, Remember, RememberContacts, SaveBan, SavePost, Source, StoreDeps,
-    StoreEvent, StorePort, StoreRunning, TopicId, UnixMillis, WallClock,
+    AuthorId, Bans, CallError, EndpointAddr, EndpointId, Holding, Holdings, KnownPeer, KnownPeers,
+    LastSeq, Outlet, Post, Posts, PostsBeyond, Remember, Revocation, SavePost, Saved, Source,
+    StoreDeps, StoreError, StorePort, StoreRunning, TopicId, UnixMillis, WallClock,
 };
 
-use crate::events::FastAndSlow;
-use crate::every::end;
-use crate::kit::{
-    Broken, Clause, Held, Service, Stage, clauses, ensure, ensure_eq, service_port, until,
-};
+use crate::kit::{Broken, Clause, Held, Service, clauses, ensure, service_port};
+use files::*;
+use lists::*;
 use posts::*;
+use repair::*;
+use restart::*;
+use retention::*;
 use revocations::*;
+use told::*;
 
 /// The store service.
 #[derive(Debug)]
@@ -32,6 +40,10 @@ impl Service for Store {
     const CLAUSES: &'static [Clause<Self>] = &clauses![
         a_post_is_saved_once:
             "Saving a post again changes nothing, and neither does another of the same number.",
+        a_number_saved_at_once_is_new_once:
+            "Of posts of one number that are saved at the same time one alone is new.",
+        what_is_saved_is_told_as_it_was:
+            "Any bytes, numbers, times, addresses, sources and offenses come back as they were given.",
         posts_are_told_oldest_first:
             "Posts come oldest first: the newest so many, written at a time or later.",
         an_unknown_topic_is_empty:
@@ -39,20 +51,48 @@ impl Service for Store {
         topics_are_kept_apart:
             "What was saved in a topic is told in that one alone.",
         the_last_number_is_the_writers_highest:
-            "The last number is the highest of that writer in that topic, in whatever order they came.",
+            "The last number is the highest settled one of that writer in that topic, in whatever order \
+             they came, those of revocations and of revoked posts included.",
+        one_bad_write_fails_alone:
+            "A number that no post has is refused as Failed, and the posts beside it are saved.",
         holdings_are_ranges_with_gaps:
             "Holdings tell each writer's numbers as ranges with the gaps between, in the order of ids.",
+        too_many_ranges_are_joined_in_turn:
+            "No more ranges of a writer are told than fit a question; no settled number is left out, and \
+             each gap is open in some answer.",
         posts_beyond_are_those_that_are_missing:
-            "Somebody gets the posts that it does not have, in the order of writer and number.",
+            "Somebody gets the posts that it does not have, in the order of writer and number, however it \
+             says what it has.",
+        posts_beyond_are_of_the_writers_asked_for:
+            "Posts beyond are of the writers from one to another, both included.",
         what_does_not_fit_is_more:
             "No more posts are given than asked for; that there are more is said.",
-        one_bad_write_fails_alone:
-            "A write that can't be done fails with a type, and those beside it do not.",
+        the_first_post_always_fits:
+            "The first post is given whatever its size, so that there is progress.",
         a_revoked_writer_is_not_believed:
             "A post of a revoked writer is not saved and its number settled; those that were kept stay \
              good; a revocation is no text, and is handed on.",
+        a_revocation_hits_nothing_but_its_own_authors_name:
+            "A revoked writer writes on in other names, in its own, and in other topics.",
+        the_first_revocation_stays:
+            "A later revocation of a writer by the same author changes nothing.",
+        an_author_revokes_only_so_many:
+            "Of one revocation more than an author may have in a topic, nothing is remembered.",
         revocations_are_due_until_said:
-            "A revocation is due with the writer's settled numbers, until it was said in the topic.",
+            "A revocation is due with the writer's settled numbers until it was said in the topic, and \
+             again before that is dropped.",
+        a_revocation_keeps_the_longest_ranges:
+            "A revocation keeps no more ranges than may be, the longest ones.",
+        posts_go_some_time_after_they_came:
+            "Posts are dropped some time after they came, whatever their writers say, and peers some time \
+             after they were seen. It is told. Numbers up to the dropped ones stay settled, and \
+             revocations known.",
+        what_is_too_old_goes_at_the_start [Durable]:
+            "When a post came, and up to where numbers are settled, is known after a restart; what is too \
+             old by then goes.",
+        those_with_the_most_posts_lose_their_first_ones_where_a_topic_has_too_many:
+            "A topic has a bound of posts, if the subject says which: beyond it, the writers with the most \
+             lose their first ones, and nobody else anything.",
         an_older_sight_never_wins:
             "Of a peer, the addresses seen last are told, whenever they were saved.",
         the_peers_seen_last_come_first:
@@ -61,11 +101,23 @@ impl Service for Store {
             "DHT contacts come last seen first, no more than asked for; new ones keep old ones.",
         a_ban_replaces_the_one_before:
             "One ban is kept per peer, the one saved last; those that end last come first.",
+        lists_are_bounded:
+            "Peers of a topic, contacts and bans are bounded: those seen longest ago, and those that end \
+             first, go.",
         what_was_acknowledged_survives_a_restart [Durable]:
-            "What was acknowledged is there again after a shutdown, and after a panic.",
+            "What was acknowledged is there again after a shutdown, and after a panic, as it was.",
+        what_was_asked_before_stop_is_done:
+            "Writes that were asked for before Stop are carried out and answered.",
+        a_fresh_store_works_beside_the_one_before [Durable]:
+            "A store that is started again while the one before has not ended has all that either of \
+             them acknowledges.",
+        a_copy_of_the_files_has_what_was_acknowledged [OnDisk]:
+            "What is in the files when a write is acknowledged has it, and only its owner may read them.",
         writes_are_told_and_slow_listeners_what_they_missed:
             "Each write is told as committed; a listener that is too slow is told how many events it \
              missed.",
+        a_failed_write_is_told:
+            "A write that fails is told with the reason that its caller gets.",
     ];
 
     fn deps(_: u64, data_dir: PathBuf) -> StoreDeps {
@@ -107,10 +159,77 @@ fn post(n: u8, seq: u64, time: u64) -> Post {
     }
 }
 
+/// A post of writer number `n` in the name of author number `name`.
+fn linked(name: u8, n: u8, seq: u64) -> Post {
+    Post {
+        author: writer(name),
+        ..post(n, seq, 10 + seq)
+    }
+}
+
+/// The post number `seq` of author number `n` that revokes a writer.
+fn revoking(n: u8, seq: u64, revoked: u8, kept: &[(u64, u64)]) -> Post {
+    Post {
+        revokes: Some(Revocation {
+            writer: writer(revoked),
+            kept: kept.to_vec(),
+        }),
+        ..post(n, seq, 20)
+    }
+}
+
+const NEW: Saved = Saved {
+    new: true,
+    revoked: false,
+};
+const REVOKED: Saved = Saved {
+    new: false,
+    revoked: true,
+};
+/// Its number was settled before.
+const KNOWN: Saved = Saved {
+    new: false,
+    revoked: false,
+};
+
+/// Posts that are saved at the same time: fewer than any port lets be under way.
+const AT_ONCE: usize = 16;
+
+type SavedOrNot = Result<Saved, CallError<StoreError>>;
+
+async fn save_at_once(port: &StorePort, posts: Vec<Post>) -> Vec<SavedOrNot> {
+    let save = |post| {
+        let port = port.clone();
+        actix::spawn(async move { port.save_post(SavePost(post)).await })
+    };
+    let under_way: Vec<_> = posts.into_iter().map(save).collect();
+    let mut saved = Vec::new();
+    for one in under_way {
+        saved.push(one.await.expect("saving a post does not panic"));
+    }
+    saved
+}
+
+/// Saves many posts; each must be new.
+async fn save_many(port: &StorePort, posts: impl IntoIterator<Item = Post>) -> Held {
+    let posts: Vec<_> = posts.into_iter().collect();
+    for some in posts.chunks(AT_ONCE) {
+        for saved in save_at_once(port, some.to_vec()).await {
+            ensure!(saved? == NEW, "one of many posts is not new");
+        }
+    }
+    Ok(())
+}
+
+/// Saves a post that is no new one: what comes of it is for other clauses.
+async fn try_save(port: &StorePort, post: Post) -> Result<Saved, Broken> {
+    Ok(port.save_post(SavePost(post)).await?)
+}
+
 async fn save(port: &StorePort, posts: &[Post]) -> Held {
     for post in posts {
         let saved = port.save_post(SavePost(post.clone())).await?;
-        ensure!(saved.new && !saved.revoked, "{post:?} is not new");
+        ensure!(saved == NEW, "{post:?} is not new: {saved:?}");
     }
     Ok(())
 }
@@ -168,154 +287,35 @@ fn sight(n: u8, port: u16, seen_at: UnixMillis) -> KnownPeer {
     }
 }
 
-async fn topics_are_kept_apart(on: &Stage<'_, Store>) -> Held {
-    let port = on.begin(1).await.port;
-    let elsewhere = Post {
-        topic: OTHER,
-        ..post(2, 5, 7)
-    };
-    save(&port, &[post(1, 1, 6), elsewhere.clone()]).await?;
-    let (here, there) = (sight(1, 1, ago(0)), sight(2, 2, ago(0)));
-    remember(&port, TOPIC, std::slice::from_ref(&here)).await?;
-    remember(&port, OTHER, std::slice::from_ref(&there)).await?;
-    ensure_eq!(port.posts(all(TOPIC)).await?, [post(1, 1, 6)], "posts");
-    ensure_eq!(
-        port.posts(all(OTHER)).await?,
-        [elsewhere],
-        "posts of the other topic"
-    );
-    ensure_eq!(port.known_peers(known(TOPIC, 9)).await?, [here], "peers");
-    ensure_eq!(
-        port.known_peers(known(OTHER, 9)).await?,
-        [there],
-        "peers of the other topic"
-    );
-    end(on, &port).await
-}
-
-async fn an_older_sight_never_wins(on: &Stage<'_, Store>) -> Held {
-    let port = on.begin(1).await.port;
-    let (old, new) = (sight(1, 1, ago(9000)), sight(1, 2, ago(1000)));
-    remember(&port, TOPIC, &[new.clone(), old]).await?;
-    ensure_eq!(port.known_peers(known(TOPIC, 9)).await?, [new], "peers");
-    let newest = sight(1, 3, ago(0));
-    remember(&port, TOPIC, std::slice::from_ref(&newest)).await?;
-    ensure_eq!(
-        port.known_peers(known(TOPIC, 9)).await?,
-        [newest],
-        "peers seen anew"
-    );
-    end(on, &port).await
-}
-
-async fn the_peers_seen_last_come_first(on: &Stage<'_, Store>) -> Held {
-    let port = on.begin(1).await.port;
-    let [one, two, three] = [(1, 300), (2, 100), (3, 200)].map(|(n, ms)| sight(n, 1, ago(ms)));
-    remember(&port, TOPIC, &[one.clone(), two.clone(), three.clone()]).await?;
-    let peers = port.known_peers(known(TOPIC, 9)).await?;
-    ensure_eq!(peers, [two.clone(), three.clone(), one], "peers");
-    ensure_eq!(
-        port.known_peers(known(TOPIC, 2)).await?,
-        [two, three],
-        "two peers"
-    );
-    end(on, &port).await
-}
-
-async fn contacts_seen_last_come_first(on: &Stage<'_, Store>) -> Held {
-    let port = on.begin(1).await.port;
-    let contact = |n: u8| ([192, 0, 2, n], 6881).into();
-    for (seen, contacts) in [(300, vec![1, 2]), (100, vec![3]), (200, vec![4, 3])] {
-        let request = RememberContacts {
-            contacts: contacts.into_iter().map(contact).collect(),
-            seen_at: ago(seen),
-        };
-        port.remember_contacts(request).await?;
-    }
-    let contacts = port.contacts(Contacts { limit: 9 }).await?;
-    ensure_eq!(
-        contacts[..2.min(contacts.len())],
-        [contact(3), contact(4)],
-        "contacts"
-    );
-    let kept = [1, 2, 3, 4]
-        .map(contact)
-        .iter()
-        .all(|c| contacts.contains(c));
-    ensure!(kept && contacts.len() == 4, "contacts are {contacts:?}");
-    let two = port.contacts(Contacts { limit: 2 }).await?;
-    ensure_eq!(two, contacts[..2], "two contacts");
-    end(on, &port).await
-}
-
-fn ban(n: u8, until: u64, times: u32) -> Ban {
-    Ban {
-        peer: EndpointId::from_bytes([n; 32]),
-        until: UnixMillis(until),
-        times,
-        reason: Offense::Flood,
+fn last(n: u8) -> LastSeq {
+    LastSeq {
+        topic: TOPIC,
+        author: writer(n),
     }
 }
 
-async fn a_ban_replaces_the_one_before(on: &Stage<'_, Store>) -> Held {
-    let port = on.begin(1).await.port;
-    // The one that ends sooner, too: the one saved last counts.
-    for ban in [
-        ban(1, 900, 1),
-        ban(2, 500, 1),
-        ban(1, 300, 2),
-        ban(3, 400, 1),
-    ] {
-        port.save_ban(SaveBan(ban)).await?;
+fn holdings(topic: TopicId, from: u8, limit: usize) -> Holdings {
+    Holdings {
+        topic,
+        from: writer(from),
+        limit,
     }
-    let bans = port.bans(Bans { limit: 9 }).await?;
-    ensure_eq!(
-        bans,
-        [ban(2, 500, 1), ban(3, 400, 1), ban(1, 300, 2)],
-        "bans"
-    );
-    let one = port.bans(Bans { limit: 1 }).await?;
-    ensure_eq!(one, [ban(2, 500, 1)], "one ban");
-    end(on, &port).await
 }
 
-async fn writes_are_told_and_slow_listeners_what_they_missed(on: &Stage<'_, Store>) -> Held {
-    const WRITES: u64 = 64;
-    let (mut both, listeners) = FastAndSlow::new();
-    let deps = StoreDeps {
-        events: Outlet::new(listeners),
-        ..Store::deps(1, on.dir(1))
-    };
-    let port = on.start(1, deps).await.port;
-    for seq in 1..=WRITES {
-        save(&port, &[post(1, seq, seq)]).await?;
+fn held(n: u8, ranges: &[(u64, u64)]) -> Holding {
+    Holding {
+        author: writer(n),
+        ranges: ranges.to_vec(),
     }
-    let (mut told, mut events) = (0, 0);
-    let all_told = async || {
-        for event in both.drain() {
-            events += 1;
-            if let StoreEvent::Committed { requests, .. } = event {
-                told += requests;
-            }
-        }
-        Ok((told as u64 >= WRITES).then_some(()))
-    };
-    until(
-        on.patience(),
-        "each write to be told as committed",
-        all_told,
-    )
-    .await?;
-    let missed = |event: &StoreEvent| match event {
-        StoreEvent::Lagged(missed) => Some(*missed),
-        _ => None,
-    };
-    let mut seq = WRITES;
-    let one_more = async || {
-        seq += 1;
-        save(&port, &[post(1, seq, seq)]).await
-    };
-    both.account(on.patience(), events, missed, one_more)
-        .await?;
-    end(on, &port).await
+}
+
+fn beyond(have: &[Holding], max_posts: usize) -> PostsBeyond {
+    PostsBeyond {
+        topic: TOPIC,
+        from: writer(0),
+        to: writer(255),
+        have: have.to_vec(),
+        max_posts,
+        max_bytes: 1 << 20,
+    }
 }

@@ -110,9 +110,11 @@ pub struct GossipRunning {
 /// What the store is given.
 #[derive(Debug, Clone)]
 pub struct StoreDeps {
-    /// The directory to keep files in; it exists. The store uses names of its own in it.
+    /// The directory to keep files in; it exists. All of one implementation begin with its name or another
+    /// of its own (`kukuri.db` is that of `sqlite`). Taken are `node.lock`, `kukuri.toml`, and all that begins
+    /// with `identity.`, `topics.` or `author.`. Posts are private: files are for their owner only (0600).
     pub data_dir: PathBuf,
-    /// The wall clock, by which the retention counts.
+    /// The wall clock, by which the retention counts: it may be wrong, and may jump.
     pub clock: WallClock,
     /// Who hears the events.
     pub events: Outlet<StoreEvent>,

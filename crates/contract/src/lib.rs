@@ -100,9 +100,9 @@ pub use peer::{EndpointAddr, EndpointAddrError, MAX_DIRECT_ADDRESSES, Source};
 pub use port::{CallError, Gate, Limits, Line, Never, Probe, Request, Stop};
 pub use reachability::Reachability;
 pub use store::{
-    Bans, Beyond, Contacts, Holding, Holdings, KnownPeer, KnownPeers, LastSeq, MAX_KEPT, Post,
-    Posts, PostsBeyond, Remember, RememberContacts, Revocation, RevocationsDue, SaveBan, SavePost,
-    Saved, StoreError, StoreEvent, StorePort, StoreService,
+    Bans, Beyond, Contacts, Holding, Holdings, KnownPeer, KnownPeers, LastSeq, MAX_KEPT,
+    MAX_LISTED, MAX_RANGES, Post, Posts, PostsBeyond, Remember, RememberContacts, Revocation,
+    RevocationsDue, SaveBan, SavePost, Saved, StoreError, StoreEvent, StorePort, StoreService,
 };
 pub use supervision::{Drill, Watch};
 pub use topic::{MAX_TOPIC_NAME_BYTES, SECRET_BYTES, TopicName, TopicNameError, TopicSecret};

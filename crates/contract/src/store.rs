@@ -1,40 +1,102 @@
-//! The store service: what survives a restart. A reply means that it is on disk.
+//! The store service: what survives a restart.
 //!
-//! One that keeps all in memory promises the same for as long as it runs.
+//! # Acknowledged is kept
+//!
+//! A reply to a write means that it is on disk (written *and* synced): it survives the end of the process
+//! and of the machine, at any moment. A reader may see a write before it is acknowledged. What was asked
+//! before [`Stop`](crate::Stop) is carried out first. A write that fails changes nothing, also where others
+//! share its transaction; the next one is tried anew. A store that no longer knows what is on its disk ends,
+//! and a fresh one is made. One that keeps all in memory promises the same for as long as the process runs,
+//! whatever becomes of its actor.
+//!
+//! All values come back as they were given: any bytes, any time up to 2^63 - 1 ms, any address. A value that
+//! a store can't keep is refused as [`StoreError::Failed`].
+//!
+//! # Logs and floors
+//!
+//! A *log* is what one writer has in one topic: its numbered posts. A number is *settled* once a post of it
+//! was saved, or was not because its writer is revoked. No other post of a settled number is ever saved, and
+//! none is asked for. When a post is dropped, the *floor* of its log rises to its number: all numbers up to
+//! the floor are settled from then on, also those that never came. Posts below the floor that are still here
+//! are told and handed on like others. Floors are kept for good, over restarts, by topic and writer.
+//!
+//! # Retention
+//!
+//! The store drops posts (also those that revoke, and numbers of revoked posts) some time after they *came*,
+//! by its own clock: what writers say of the time counts for nothing. A topic has a bound of posts; beyond
+//! it, the writers with the most give theirs, one after the other, each its lowest number first, so that
+//! nobody drives out what others wrote. Peers go when they were not seen for some time, and are not told any
+//! more from then on. How long and how many are settings of the implementation; by default posts stay for less
+//! than a hundred years. What is dropped is told as [`StoreEvent::Pruned`].
+//!
+//! The retention runs at the start, with the first request that finds the clock an hour away from the last
+//! run (ahead or behind), and now and then while posts come. It may go on between the requests that follow.
+//! It trusts the clock: where that jumps ahead, posts are old and go for good; where it is set back, they
+//! stay longer.
+//!
+//! # Revocations
+//!
+//! Whoever saves a post that revokes a writer ([`Post::revokes`]) has the store remember the [`Revocation`]
+//! by topic, author and writer: for good, over restarts and beyond the post. Of several with the same three the
+//! first one stays as it is. An author has at most [`MAX_REVOKED`](crate::MAX_REVOKED) in a topic: of one more, the post is
+//! saved as usual and nothing remembered. From then on a post in this author's name by this writer, in this
+//! topic, whose number is not kept, is not saved; its number is settled. Posts that are here already stay.
+//! Nothing else is hit: not the writer's posts in other names or its own, not the author's own posts, no
+//! other topic.
+//!
+//! # Bounds
+//!
+//! Peers of a topic, contacts and bans are bounded: some hundreds, by default never more than
+//! [`MAX_LISTED`]. Every answer is bounded by its `limit`, of which 0 is none, and may be by the store:
+//! whoever gets as many as the store tells at once asks again. A limit may be as large as it likes.
+//!
+//! # More than one at a time
+//!
+//! An actor that hangs leaves its threads behind, and a fresh one starts beside them with a clone of the same
+//! config. The store sees to it that this harms nobody: both work on the same (by locks in the file, or
+//! by what clones of the config share), or the one before gets nothing done any more, and says so. What either
+//! acknowledges, the fresh one has. Another *process* may read posts while a node runs (`kukuri posts`), where
+//! the store is one that other processes can open: then its reading changes nothing and drops nothing.
 
-use std::fmt;
+mod peers;
+mod posts;
+mod repair;
+
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use bytes::Bytes;
+pub use peers::{Bans, Contacts, KnownPeer, KnownPeers, Remember, RememberContacts, SaveBan};
+pub use posts::{LastSeq, MAX_KEPT, Post, Posts, Revocation, RevocationsDue, SavePost, Saved};
+pub use repair::{Beyond, Holding, Holdings, MAX_RANGES, PostsBeyond};
 
 use crate::ban::Ban;
 use crate::event::Event;
-use crate::ids::{AuthorId, TopicId, UnixMillis};
-use crate::peer::{EndpointAddr, Source};
 use crate::port::{request, service};
+
+/// Most peers of a topic, most contacts and most bans that a store keeps by default. 1024: it may keep far
+/// fewer, and a node uses some hundreds.
+pub const MAX_LISTED: usize = 1024;
 
 service! {
     /// The store service: what survives a restart. A reply means that it is on disk.
     StoreService, StorePort, "store" {
-        /// Remembers a peer of a topic, with the newest addresses; one that is there is replaced.
+        /// Remembers a peer of a topic, with the newest addresses.
         remember: Remember,
-        /// The peers of a topic, last seen first; none of an unknown topic.
+        /// The peers of a topic, last seen first.
         known_peers: KnownPeers,
         /// Saves a post; saving it again changes nothing.
         save_post: SavePost,
         /// The posts of a topic, oldest first; without revocations, which have no text.
         posts: Posts,
-        /// The highest sequence number that a writer has used in a topic, also of posts that were dropped;
-        /// `None` if none was. A number is never used twice.
+        /// The highest settled number of a writer in a topic.
         last_seq: LastSeq,
-        /// Which posts of a topic are here, for gap repair.
+        /// Which numbers of a topic are settled, for gap repair.
         holdings: Holdings,
         /// The posts of a topic that somebody with other holdings lacks.
         posts_beyond: PostsBeyond,
         /// Which revocations an author should send to a topic.
         revocations_due: RevocationsDue,
-        /// Keeps DHT contacts to start from next time; the newest replace the oldest.
+        /// Keeps DHT contacts to start from next time.
         remember_contacts: RememberContacts,
         /// DHT contacts to start from, last seen first.
         contacts: Contacts,
@@ -64,237 +126,28 @@ request! {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum StoreError {
-    /// The disk is full.
+    /// There is no room: the disk is full, or a quota used up.
     #[error("the disk is full: free some space, then try again ({0})")]
     DiskFull(String),
-    /// The file can't be written.
-    #[error("the database can't be written; check the permissions of the data directory ({0})")]
+    /// What is kept can't be written: no permission, a disk mounted for reading, a file that can't be opened.
+    #[error("the store can't be written; check the permissions of the data directory ({0})")]
     ReadOnly(String),
-    /// The file is damaged.
-    #[error("the database is damaged; restore it from a backup or move it away ({0})")]
+    /// What is kept can't be read any more: it was damaged, or makes no sense.
+    #[error("the store is damaged; restore it from a backup or move it away ({0})")]
     Corrupt(String),
-    /// Anything else.
-    #[error("the database failed: {0}")]
+    /// The store has as many requests to do as may wait: callers that went away leave theirs behind. Told
+    /// to the caller alone.
+    #[error("{limit} requests wait for the store already; try again later")]
+    Busy {
+        /// Most requests that wait.
+        limit: usize,
+    },
+    /// Anything else: a value that is out of bounds, another fault of the disk.
+    #[error("the store failed: {0}")]
     Failed(String),
-    /// The store is stopping.
+    /// The store is stopping, or another one has taken its place. Told to the caller alone.
     #[error("the store is stopping")]
     Stopping,
-}
-
-/// Remembers a peer of a topic.
-#[derive(Debug, Clone)]
-pub struct Remember {
-    /// The topic.
-    pub topic: TopicId,
-    /// Who, and where.
-    pub peer: EndpointAddr,
-    /// How it was found.
-    pub source: Source,
-    /// When it was last seen.
-    pub seen_at: UnixMillis,
-}
-
-/// Asks for the peers of a topic.
-#[derive(Debug, Clone, Copy)]
-pub struct KnownPeers {
-    /// The topic.
-    pub topic: TopicId,
-    /// Most peers to tell.
-    pub limit: usize,
-}
-
-/// A remembered peer.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct KnownPeer {
-    /// Who, and where.
-    pub peer: EndpointAddr,
-    /// How it was found.
-    pub source: Source,
-    /// When it was last seen.
-    pub seen_at: UnixMillis,
-}
-
-/// A post whose signature was verified.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Post {
-    /// The topic.
-    pub topic: TopicId,
-    /// In whose name: the writer itself, or who has let it write by a link.
-    pub author: AuthorId,
-    /// Which key wrote it. It has a log of its own in each topic, and no two nodes have the same.
-    pub writer: AuthorId,
-    /// Its number among the writer's posts in this topic, from 1 on.
-    pub seq: u64,
-    /// When, by the writer's clock.
-    pub time: UnixMillis,
-    /// What it says.
-    pub body: Bytes,
-    /// It is no text, but says that another writer may no longer write in the author's name.
-    pub revokes: Option<Revocation>,
-    /// The signed envelope without seal, so that the post can be handed on.
-    pub envelope: Bytes,
-}
-
-impl fmt::Debug for Post {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            topic, author, seq, ..
-        } = self;
-        write!(
-            f,
-            "Post({topic:?}, {author:?}, {seq}, {} bytes)",
-            self.body.len()
-        )
-    }
-}
-
-/// What an author says when it no longer lets a writer write in its name, in one topic.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Revocation {
-    /// The writer.
-    pub writer: AuthorId,
-    /// The numbers of the writer's posts that stay good: ranges, both ends included, ascending,
-    /// with gaps between; at most [`MAX_KEPT`].
-    pub kept: Vec<(u64, u64)>,
-}
-
-/// Most ranges of posts that a revocation keeps. 16: a writer leaves out no numbers, so one is the
-/// rule; whoever makes many gaps has stolen its key.
-pub const MAX_KEPT: usize = 16;
-
-impl Revocation {
-    /// Whether a post of the writer in the author's name stays good.
-    pub fn keeps(&self, seq: u64) -> bool {
-        let mut kept = self.kept.iter();
-        kept.any(|(first, last)| (*first..=*last).contains(&seq))
-    }
-}
-
-/// Saves a post.
-#[derive(Debug, Clone)]
-pub struct SavePost(pub Post);
-
-/// Answer to [`SavePost`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Saved {
-    /// The post was not there before.
-    pub new: bool,
-    /// Its author has revoked its writer. It was not saved; its number is settled.
-    pub revoked: bool,
-}
-
-/// Asks for the posts of a topic.
-#[derive(Debug, Clone, Copy)]
-pub struct Posts {
-    /// The topic.
-    pub topic: TopicId,
-    /// Only posts written at this time or later.
-    pub since: UnixMillis,
-    /// The newest so many.
-    pub limit: usize,
-}
-
-/// Asks which revocations an author should send to a topic: those that it has not sent there, or so
-/// long ago that they will soon be dropped by the retention, or are gone already.
-#[derive(Debug, Clone)]
-pub struct RevocationsDue {
-    /// The topic.
-    pub topic: TopicId,
-    /// The author.
-    pub author: AuthorId,
-    /// Whom it no longer lets write.
-    pub writers: Vec<AuthorId>,
-}
-
-/// Asks for the highest sequence number that a writer has used in a topic.
-#[derive(Debug, Clone, Copy)]
-pub struct LastSeq {
-    /// The topic.
-    pub topic: TopicId,
-    /// The writer.
-    pub author: AuthorId,
-}
-
-/// Asks which posts of a topic are here.
-#[derive(Debug, Clone, Copy)]
-pub struct Holdings {
-    /// The topic.
-    pub topic: TopicId,
-    /// Only authors from this one on, in the order of their ids.
-    pub from: AuthorId,
-    /// Most authors to tell.
-    pub limit: usize,
-}
-
-/// Which posts of one writer are settled: here, or once here and dropped by the retention or for a
-/// revocation.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Holding {
-    /// The writer.
-    pub author: AuthorId,
-    /// Settled numbers as ranges, both ends included, ascending, with gaps between.
-    pub ranges: Vec<(u64, u64)>,
-}
-
-impl Holding {
-    /// Whether a number is settled.
-    pub fn has(&self, seq: u64) -> bool {
-        let mut ranges = self.ranges.iter();
-        ranges.any(|(first, last)| (*first..=*last).contains(&seq))
-    }
-}
-
-/// Asks for the posts of a topic that somebody lacks, in the order of author and number.
-#[derive(Debug, Clone)]
-pub struct PostsBeyond {
-    /// The topic.
-    pub topic: TopicId,
-    /// Only authors from this one on.
-    pub from: AuthorId,
-    /// Only authors up to this one.
-    pub to: AuthorId,
-    /// What the asker has of them.
-    pub have: Vec<Holding>,
-    /// Most posts to give.
-    pub max_posts: usize,
-    /// Most bytes of their envelopes together.
-    pub max_bytes: usize,
-}
-
-/// Answer to [`PostsBeyond`].
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Beyond {
-    /// The posts.
-    pub posts: Vec<Post>,
-    /// There are more that did not fit.
-    pub more: bool,
-}
-
-/// Keeps DHT contacts.
-#[derive(Debug, Clone)]
-pub struct RememberContacts {
-    /// Addresses of DHT nodes that answered lately.
-    pub contacts: Vec<SocketAddr>,
-    /// When.
-    pub seen_at: UnixMillis,
-}
-
-/// Asks for DHT contacts.
-#[derive(Debug, Clone, Copy)]
-pub struct Contacts {
-    /// Most contacts to tell.
-    pub limit: usize,
-}
-
-/// Keeps a ban.
-#[derive(Debug, Clone, Copy)]
-pub struct SaveBan(pub Ban);
-
-/// Asks for all bans.
-#[derive(Debug, Clone, Copy)]
-pub struct Bans {
-    /// Most bans to tell: those that end last.
-    pub limit: usize,
 }
 
 /// What happened in the store.
@@ -302,21 +155,23 @@ pub struct Bans {
 #[rtype(result = "()")]
 #[non_exhaustive]
 pub enum StoreEvent {
-    /// Writes are on disk.
+    /// Writes are on disk. Each that is acknowledged counts once, also one that changed nothing.
     Committed {
         /// Requests in one transaction.
         requests: usize,
         /// From the start of the transaction to its end.
         took: Duration,
     },
-    /// Posts and peers were dropped by the retention.
+    /// Posts and peers were dropped by the retention: told after the run, or in parts. Each counts once;
+    /// nothing is told where nothing was dropped. Peers that others have displaced do not count.
     Pruned {
-        /// Posts.
+        /// Posts, and numbers of revoked ones.
         posts: u64,
         /// Peers.
         peers: u64,
     },
-    /// Requests failed.
+    /// Requests failed: writes, reads, or a run of the retention, which counts as one. Writes of one
+    /// transaction may be tried again one by one; then those that fail again are told again.
     Failed {
         /// Requests in the transaction.
         requests: usize,

@@ -177,8 +177,8 @@ impl From<&DbError> for StoreError {
     fn from(error: &DbError) -> Self {
         let text = error.to_string();
         let error = match error {
-            // Too high for a column: what was to be written is wrong. Anything else was read.
-            DbError::Row(RowError::Number(1..)) => return Self::Failed(text),
+            // 0, or too high for a column: what was to be written is wrong. Anything else was read.
+            DbError::Row(RowError::Number(0..)) => return Self::Failed(text),
             DbError::Row(_) => return Self::Corrupt(text),
             DbError::Sqlite(error) => error,
         };

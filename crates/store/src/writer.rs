@@ -15,7 +15,8 @@ use tokio::sync::{mpsc, oneshot};
 use crate::pruning::Pruning;
 use crate::sqlite::{Database, DbError};
 
-/// Requests that wait for the thread: more than the port admits, so that it is never full.
+/// Requests that wait for the thread. 1024, more than the port admits: it is full only where the disk is so
+/// slow that many callers went away, who leave theirs behind.
 pub const QUEUE: usize = 1024;
 /// Requests served between two steps of the retention, if so many wait. 16: the retention gets on
 /// under load, and no request waits for more than a few of its steps.

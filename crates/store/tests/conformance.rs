@@ -5,16 +5,17 @@
 use std::path::Path;
 
 use bytes::Bytes;
-use kukuri_conformance::{EventLog, Made, Store, conforms};
+use kukuri_conformance::{Capability, EventLog, Made, Store, conforms};
 use kukuri_contract::{
-    AuthorId, EndpointAddr, EndpointId, Factory, KnownPeers, LastSeq, Outlet, Post, Posts,
-    Remember, SavePost, Source, StoreDeps, StoreError, StoreEvent, StoreMaker, StorePort, TopicId,
-    UnixMillis, WallClock,
+    AuthorId, EndpointAddr, EndpointId, Factory, KnownPeers, Outlet, Post, Remember, SavePost,
+    Source, StoreDeps, StoreError, StoreEvent, StoreMaker, StorePort, TopicId, UnixMillis,
+    WallClock,
 };
 use kukuri_store::{Config, InMemoryStore, MemoryConfig, MemorySetup, OpenError, SqliteStore};
 
 const TOPIC: TopicId = TopicId::from_bytes([0x70; 32]);
-const OTHER: TopicId = TopicId::from_bytes([0x71; 32]);
+/// Posts of a topic that a clause can reach.
+const KEPT: usize = 300;
 const AUTHOR: AuthorId = AuthorId::from_bytes([1; 32]);
 
 async fn try_open(
@@ -47,14 +48,6 @@ fn post(seq: u64, time: u64) -> Post {
     }
 }
 
-fn all(topic: TopicId) -> Posts {
-    Posts {
-        topic,
-        since: UnixMillis(0),
-        limit: 1000,
-    }
-}
-
 fn peer(n: u8, seen_at: u64) -> Remember {
     Remember {
         topic: TOPIC,
@@ -73,15 +66,26 @@ fn peer(n: u8, seen_at: u64) -> Remember {
 
 #[actix::test]
 async fn the_clauses_of_the_contract() {
-    let maker = StoreMaker::of::<SqliteStore>(Config::default());
-    conforms::<Store>(&Made::by(maker)).await;
+    let config = Config {
+        max_posts_per_topic: KEPT,
+        ..Config::default()
+    };
+    let maker = StoreMaker::of::<SqliteStore>(config);
+    conforms::<Store>(&Made::by(maker).keeping(KEPT)).await;
 }
 
 #[actix::test]
 async fn the_clauses_of_the_contract_in_memory() {
     // A node of its own has a store of its own; one that is started again finds what it had.
-    let maker = |_| StoreMaker::of::<InMemoryStore>(MemorySetup::default());
-    conforms::<Store>(&Made::each(maker)).await;
+    let maker = |_| {
+        let config = MemoryConfig {
+            max_posts_per_topic: KEPT,
+            ..MemoryConfig::default()
+        };
+        StoreMaker::of::<InMemoryStore>(MemorySetup::from(config))
+    };
+    let made = Made::each(maker).without(Capability::OnDisk);
+    conforms::<Store>(&made.keeping(KEPT)).await;
 }
 
 #[test]
@@ -95,43 +99,6 @@ fn a_wrong_setting_of_a_store_in_memory_is_named() {
         error.to_string().contains("store.retention_days"),
         "{error}"
     );
-}
-
-#[actix::test]
-async fn posts_survive_a_restart_and_are_saved_once() {
-    let dir = tempfile::tempdir().unwrap();
-    let (port, _log) = open(dir.path()).await;
-    assert!(port.save_post(SavePost(post(1, 50))).await.unwrap().new);
-    assert!(port.save_post(SavePost(post(2, 40))).await.unwrap().new);
-    let forged = Post {
-        body: Bytes::from_static(b"another"),
-        ..post(1, 60)
-    };
-    assert!(!port.save_post(SavePost(forged)).await.unwrap().new);
-    port.stop().await.unwrap();
-    let (port, _log) = open(dir.path()).await;
-    assert_eq!(
-        port.posts(all(TOPIC)).await.unwrap(),
-        [post(2, 40), post(1, 50)]
-    );
-    assert_eq!(port.posts(all(OTHER)).await.unwrap(), []);
-    let newest = Posts {
-        limit: 1,
-        ..all(TOPIC)
-    };
-    assert_eq!(port.posts(newest).await.unwrap(), [post(1, 50)]);
-    let since = Posts {
-        since: UnixMillis(41),
-        ..all(TOPIC)
-    };
-    assert_eq!(port.posts(since).await.unwrap(), [post(1, 50)]);
-    let last = |author| LastSeq {
-        topic: TOPIC,
-        author,
-    };
-    assert_eq!(port.last_seq(last(AUTHOR)).await.unwrap(), Some(2));
-    let nobody = AuthorId::from_bytes([9; 32]);
-    assert_eq!(port.last_seq(last(nobody)).await.unwrap(), None);
 }
 
 #[actix::test]
@@ -175,22 +142,6 @@ async fn writes_that_come_together_share_a_transaction() {
 }
 
 #[actix::test]
-async fn one_bad_write_fails_alone() {
-    let dir = tempfile::tempdir().unwrap();
-    let (port, _log) = open(dir.path()).await;
-    // SQLite's numbers end at i64::MAX.
-    let seqs = [1, u64::MAX, 2];
-    let writes = seqs.map(|seq| port.save_post(SavePost(post(seq, 1))));
-    let [one, bad, two] = futures_util::future::join_all(writes)
-        .await
-        .try_into()
-        .unwrap();
-    assert!(one.unwrap().new && two.unwrap().new);
-    assert!(bad.unwrap_err().to_string().contains("out of range"));
-    assert_eq!(port.posts(all(TOPIC)).await.unwrap().len(), 2);
-}
-
-#[actix::test]
 async fn files_that_can_not_be_used_are_typed_errors() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("kukuri.db");
@@ -229,18 +180,4 @@ async fn files_that_can_not_be_used_are_typed_errors() {
     };
     let error = SqliteStore::check(&config).unwrap_err().to_string();
     assert!(error.contains("store.max_batch"), "{error}");
-}
-
-#[cfg(unix)]
-#[actix::test]
-async fn only_the_owner_may_read_the_database() {
-    use std::os::unix::fs::PermissionsExt;
-    let dir = tempfile::tempdir().unwrap();
-    let (port, _log) = open(dir.path()).await;
-    port.save_post(SavePost(post(1, 1))).await.unwrap();
-    for file in std::fs::read_dir(dir.path()).unwrap() {
-        let file = file.unwrap();
-        let mode = file.metadata().unwrap().permissions().mode() & 0o777;
-        assert_eq!(mode, 0o600, "{:?}", file.path());
-    }
 }

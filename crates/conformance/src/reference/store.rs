@@ -1,104 +1,37 @@
 //! A store in memory.
 
+mod disk;
+mod fault;
 mod handlers;
 
-use std::cell::RefCell;
+use std::cell::{RefCell, RefMut};
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::fs::{self, OpenOptions};
+use std::io::Write;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Duration;
 
 use actix::{Actor, Context};
 use kukuri_contract::{
-    AuthorId, Ban, EndpointId, Holding, KnownPeer, Outlet, Post, Revocation, Saved, StoreDeps,
-    StoreEvent, StorePort, StoreRunning, TopicId, UnixMillis,
+    Outlet, StoreDeps, StoreError, StoreEvent, StorePort, StoreRunning, UnixMillis, WallClock,
 };
 
+use self::disk::{Disk, MAX_POSTS};
+pub use self::fault::{FAULTS, Fault};
 use super::flaw::{Conduct, Flaw, conduct};
 use crate::kit::{Local, Subject};
 use crate::store::Store;
 
-/// What can be wrong with this store.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fault {
-    /// What can be wrong with every service.
-    Any(Flaw),
-    /// A post of a known number replaces the one before.
-    Overwrites,
-    /// Posts come newest first.
-    NewestFirst,
-    /// Posts of an unknown topic are an error.
-    UnknownIsAnError,
-    /// Posts of all topics are told.
-    MixesTopics,
-    /// The last number is that of the newest post.
-    NewestNumber,
-    /// Gaps in holdings are not told.
-    ClosesGaps,
-    /// What somebody has is sent again.
-    SendsAll,
-    /// That there is more is not told.
-    HidesMore,
-    /// Fails for good after a number that is too high.
-    FailsTogether,
-    /// Posts of revoked writers are saved like others.
-    BelievesThieves,
-    /// A revocation is due again and again.
-    AlwaysDue,
-    /// What was saved last about a peer counts.
-    OlderWins,
-    /// Peers come in the order of their ids.
-    PeersById,
-    /// Contacts replace those from before.
-    ForgetsContacts,
-    /// The first ban of a peer stays.
-    FirstBanStays,
-    /// A restart finds nothing.
-    Forgets,
-    /// Events beyond some are not told.
-    SwallowsEvents,
-}
-
-/// Each fault with the clause that it breaks.
-pub const FAULTS: [(Fault, &str); 17] = [
-    (Fault::Overwrites, "a_post_is_saved_once"),
-    (Fault::NewestFirst, "posts_are_told_oldest_first"),
-    (Fault::UnknownIsAnError, "an_unknown_topic_is_empty"),
-    (Fault::MixesTopics, "topics_are_kept_apart"),
-    (
-        Fault::NewestNumber,
-        "the_last_number_is_the_writers_highest",
-    ),
-    (Fault::ClosesGaps, "holdings_are_ranges_with_gaps"),
-    (Fault::SendsAll, "posts_beyond_are_those_that_are_missing"),
-    (Fault::HidesMore, "what_does_not_fit_is_more"),
-    (Fault::FailsTogether, "one_bad_write_fails_alone"),
-    (Fault::BelievesThieves, "a_revoked_writer_is_not_believed"),
-    (Fault::AlwaysDue, "revocations_are_due_until_said"),
-    (Fault::OlderWins, "an_older_sight_never_wins"),
-    (Fault::PeersById, "the_peers_seen_last_come_first"),
-    (Fault::ForgetsContacts, "contacts_seen_last_come_first"),
-    (Fault::FirstBanStays, "a_ban_replaces_the_one_before"),
-    (Fault::Forgets, "what_was_acknowledged_survives_a_restart"),
-    (
-        Fault::SwallowsEvents,
-        "writes_are_told_and_slow_listeners_what_they_missed",
-    ),
-];
-
 /// Events that a store tells before it swallows some.
 const TOLD: usize = 16;
-
-/// What is kept: in the place of a disk.
-#[derive(Debug, Default)]
-struct Disk {
-    /// By topic, writer and number; whether only the number is settled.
-    posts: BTreeMap<(TopicId, AuthorId, u64), (Post, bool)>,
-    peers: BTreeMap<(TopicId, EndpointId), KnownPeer>,
-    contacts: BTreeMap<SocketAddr, UnixMillis>,
-    bans: BTreeMap<EndpointId, Ban>,
-    revoked: BTreeMap<(TopicId, AuthorId, AuthorId), Revocation>,
-}
+/// Longest pause between two runs of the retention.
+const EVERY_MS: u64 = 60 * 60 * 1000;
+/// Posts that come between two runs of the retention.
+const EVERY_POSTS: usize = 1000;
+/// The file that says which disk a directory is: what is on a disk that another one was copied from is
+/// on that one too.
+const FILE: &str = "reference.disk";
 
 /// The reference store. Its disks last as long as this.
 #[derive(Debug, Default)]
@@ -115,6 +48,48 @@ impl MemoryStore {
             ..Self::default()
         }
     }
+
+    /// The disk of a node: the one that it had, or a copy of the one that its directory is a copy of.
+    fn disk(&self, n: u64, dir: &Path, now: UnixMillis) -> Rc<RefCell<Disk>> {
+        let mut disks = self.disks.borrow_mut();
+        let has = |fault| self.fault == Some(fault);
+        let Some(known) = disks.get(&n).cloned() else {
+            let copied = fs::read_to_string(dir.join(FILE)).ok();
+            let copied = copied.and_then(|other| disks.get(&other.parse().ok()?).cloned());
+            let disk = copied.map_or_else(Default::default, deep_clone);
+            disks.insert(n, disk.clone());
+            return disk;
+        };
+        let mut disk = known.borrow_mut();
+        match self.fault {
+            Some(Fault::ForgetsPeers) => {
+                disk.peers.clear();
+                disk.contacts.clear();
+                disk.bans.clear();
+            }
+            Some(Fault::ForgetsRevocations) => disk.revoked.clear(),
+            Some(Fault::ForgetsFloors) => disk.floors.clear(),
+            Some(Fault::ForgetsAuthors) => {
+                let posts = disk.posts.values_mut().map(|kept| &mut kept.post);
+                posts.for_each(|post| post.author = post.writer);
+            }
+            Some(Fault::CameAtTheStart) => {
+                disk.posts.values_mut().for_each(|kept| kept.came = now);
+            }
+            _ => {}
+        }
+        drop(disk);
+        if has(Fault::HasACopy) {
+            let copy = deep_clone(known);
+            disks.insert(n, copy.clone());
+            return copy;
+        }
+        known
+    }
+}
+
+fn deep_clone(disk: Rc<RefCell<Disk>>) -> Rc<RefCell<Disk>> {
+    Rc::new(RefCell::new(disk.borrow().clone()))
 }
 
 impl Subject<Store> for MemoryStore {
@@ -126,12 +101,17 @@ impl Subject<Store> for MemoryStore {
         super::PATIENCE
     }
 
+    fn keeps(&self) -> Option<usize> {
+        Some(MAX_POSTS)
+    }
+
     fn start(&self, n: u64, deps: StoreDeps) -> Local<'_, StoreRunning> {
         Box::pin(async move {
-            if self.fault == Some(Fault::Forgets) {
-                self.disks.borrow_mut().remove(&n);
-            }
-            let disk = self.disks.borrow_mut().entry(n).or_default().clone();
+            let StoreDeps {
+                data_dir,
+                clock,
+                events,
+            } = deps;
             let flaw = match self.fault {
                 Some(Fault::Any(flaw)) => Some(flaw),
                 _ => None,
@@ -139,11 +119,18 @@ impl Subject<Store> for MemoryStore {
             let actor = MemoryActor {
                 conduct: Conduct::new(flaw),
                 fault: self.fault,
-                disk,
-                events: deps.events,
+                disk: self.disk(n, &data_dir, clock.now()),
+                file: File { n, dir: data_dir },
+                clock,
+                events,
+                pruned: None,
+                fresh: 0,
                 told: 0,
                 failed: false,
             };
+            if !actor.has(Fault::WritesAtTheEnd) {
+                actor.file.write(actor.has(Fault::OpenToAll));
+            }
             let limits = actor.conduct.limits();
             let port = StorePort::new(&actor.start(), limits);
             StoreRunning { port }
@@ -151,11 +138,38 @@ impl Subject<Store> for MemoryStore {
     }
 }
 
+/// What is in the directory.
+struct File {
+    n: u64,
+    dir: PathBuf,
+}
+
+impl File {
+    fn write(&self, for_all: bool) {
+        let mut options = OpenOptions::new();
+        options.write(true).create(true).truncate(true);
+        let mode = if for_all { 0o644 } else { 0o600 };
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, mode);
+        #[cfg(not(unix))]
+        let _: u32 = mode;
+        let file = options.open(self.dir.join(FILE));
+        let written = file.and_then(|mut file| file.write_all(self.n.to_string().as_bytes()));
+        written.expect("the directory of a test can be written");
+    }
+}
+
 struct MemoryActor {
     conduct: Conduct,
     fault: Option<Fault>,
     disk: Rc<RefCell<Disk>>,
+    file: File,
+    clock: WallClock,
     events: Outlet<StoreEvent>,
+    /// When the retention ran last.
+    pruned: Option<UnixMillis>,
+    /// Posts that came since.
+    fresh: usize,
     told: usize,
     failed: bool,
 }
@@ -165,9 +179,35 @@ impl MemoryActor {
         self.fault == Some(fault)
     }
 
-    fn committed(&mut self) {
+    /// The disk at this time, after the retention if it is due.
+    fn look(&mut self) -> (RefMut<'_, Disk>, UnixMillis) {
+        let now = self.clock.now();
+        let long_ago = match self.pruned {
+            None => true,
+            Some(last) => last.distance(now) >= EVERY_MS || self.fresh >= EVERY_POSTS,
+        };
+        if long_ago {
+            // At that time, nothing is too old.
+            let ages_ago = UnixMillis(0);
+            let at = match self.has(Fault::DropsAtTheStart) && self.pruned.is_some() {
+                true => ages_ago,
+                false => now,
+            };
+            (self.pruned, self.fresh) = (Some(now), 0);
+            let (posts, peers) = self.disk.borrow_mut().prune(at, self.fault);
+            if posts + peers > 0 && !self.has(Fault::DropsSilently) {
+                self.events.emit(StoreEvent::Pruned { posts, peers });
+            }
+        }
+        (self.disk.borrow_mut(), now)
+    }
+
+    /// A write is done: it has changed something, or nothing.
+    fn committed(&mut self, changed: bool) {
         self.told += 1;
-        if self.has(Fault::SwallowsEvents) && self.told > TOLD {
+        if self.has(Fault::SwallowsEvents) && self.told > TOLD
+            || self.has(Fault::SwallowsNoOps) && !changed
+        {
             return;
         }
         self.events.emit(StoreEvent::Committed {
@@ -176,67 +216,28 @@ impl MemoryActor {
         });
     }
 
-    fn is_revoked(&self, post: &Post) -> bool {
-        let disk = self.disk.borrow();
-        let by = disk.revoked.get(&(post.topic, post.author, post.writer));
-        let revoked = by.is_some_and(|revocation| !revocation.keeps(post.seq));
-        revoked && !self.has(Fault::BelievesThieves)
-    }
-
-    fn save(&self, post: Post) -> Saved {
-        let revoked = self.is_revoked(&post);
-        let mut disk = self.disk.borrow_mut();
-        if let Some(revocation) = post.revokes.clone() {
-            let key = (post.topic, post.author, revocation.writer);
-            disk.revoked.entry(key).or_insert(revocation);
+    fn failed(&self, why: &str) -> StoreError {
+        let error = StoreError::Failed(why.to_owned());
+        if !self.has(Fault::FailsSilently) {
+            self.events.emit(StoreEvent::Failed {
+                requests: 1,
+                error: error.clone(),
+            });
         }
-        let key = (post.topic, post.writer, post.seq);
-        let known = disk.posts.contains_key(&key);
-        if !known || self.has(Fault::Overwrites) {
-            disk.posts.insert(key, (post, revoked));
-        }
-        Saved {
-            new: !known && !revoked,
-            revoked: !known && revoked,
-        }
-    }
-
-    /// The posts of a topic, with whether only their number is settled, by writer and number.
-    fn of(&self, topic: TopicId) -> Vec<(Post, bool)> {
-        let disk = self.disk.borrow();
-        let posts = disk.posts.values();
-        posts
-            .filter(|(post, _)| post.topic == topic)
-            .cloned()
-            .collect()
-    }
-
-    fn settled(&self, topic: TopicId) -> Vec<Holding> {
-        let mut holdings: Vec<Holding> = Vec::new();
-        for (post, _) in self.of(topic) {
-            let one = (post.seq, post.seq);
-            match holdings
-                .last_mut()
-                .filter(|held| held.author == post.writer)
-            {
-                Some(held) => match held.ranges.last_mut() {
-                    Some(last) if last.1 + 1 == post.seq => {
-                        last.1 = post.seq;
-                    }
-                    _ => held.ranges.push(one),
-                },
-                None => holdings.push(Holding {
-                    author: post.writer,
-                    ranges: vec![one],
-                }),
-            }
-        }
-        holdings
+        error
     }
 }
 
 impl Actor for MemoryActor {
     type Context = Context<Self>;
+}
+
+impl Drop for MemoryActor {
+    fn drop(&mut self) {
+        if self.has(Fault::WritesAtTheEnd) {
+            self.file.write(false);
+        }
+    }
 }
 
 conduct!(MemoryActor);

@@ -1,16 +1,16 @@
-//! Clauses of posts: saving, reading, gap repair, and what survives.
+//! Clauses of posts: saving and reading.
 
+use std::net::SocketAddr;
+
+use bytes::Bytes;
 use kukuri_contract::{
-    Bans, Beyond, CallError, Contacts, Drill, Holding, Holdings, LastSeq, Post, PostsBeyond,
-    RememberContacts, RevocationsDue, SaveBan, SavePost, StoreError, StorePort, TopicId,
-    UnixMillis,
+    Ban, Bans, Beyond, CallError, Contacts, KnownPeer, LastSeq, Post, Posts, RevocationsDue,
+    StoreError, UnixMillis,
 };
 
-use super::{
-    OTHER, Store, TOPIC, ago, all, ban, known, post, remember, save, sight, texts, writer,
-};
+use super::*;
 use crate::every::end;
-use crate::kit::{Broken, Held, Stage, ensure, ensure_eq};
+use crate::kit::{Held, Stage, ensure, ensure_eq};
 
 pub async fn a_post_is_saved_once(on: &Stage<'_, Store>) -> Held {
     let port = on.begin(1).await.port;
@@ -20,10 +20,22 @@ pub async fn a_post_is_saved_once(on: &Stage<'_, Store>) -> Held {
         ..post(1, 1, 60)
     };
     for again in [post(1, 1, 50), forged] {
-        let saved = port.save_post(SavePost(again)).await?;
-        ensure!(!saved.new, "a post is new twice");
+        ensure_eq!(try_save(&port, again).await?, KNOWN, "a post saved twice");
     }
     ensure_eq!(port.posts(all(TOPIC)).await?, [post(1, 1, 50)], "posts");
+    end(on, &port).await
+}
+
+pub async fn a_number_saved_at_once_is_new_once(on: &Stage<'_, Store>) -> Held {
+    let port = on.begin(1).await.port;
+    for seq in 1..=4 {
+        let mut new = 0;
+        for saved in save_at_once(&port, vec![post(1, seq, seq); AT_ONCE]).await {
+            new += usize::from(saved?.new);
+        }
+        ensure_eq!(new, 1, "posts of one number that are new");
+    }
+    ensure_eq!(port.posts(all(TOPIC)).await?.len(), 4, "posts");
     end(on, &port).await
 }
 
@@ -33,46 +45,26 @@ pub async fn posts_are_told_oldest_first(on: &Stage<'_, Store>) -> Held {
     save(&port, &[middle.clone(), late.clone(), early.clone()]).await?;
     let told = port.posts(all(TOPIC)).await?;
     ensure_eq!(told, [early, middle.clone(), late.clone()], "posts");
-    let mut some = all(TOPIC);
-    some.limit = 2;
-    let newest = port.posts(some).await?;
+    let limited = async |since, limit| {
+        let topic = TOPIC;
+        let since = UnixMillis(since);
+        let request = Posts {
+            topic,
+            since,
+            limit,
+        };
+        port.posts(request).await
+    };
+    let newest = limited(0, 2).await?;
     ensure_eq!(newest, [middle, late.clone()], "the newest two");
-    some.since = UnixMillis(60);
-    ensure_eq!(port.posts(some).await?, [late], "posts since");
+    ensure_eq!(limited(60, 2).await?, [late], "posts since");
+    ensure_eq!(limited(61, 2).await?, [], "posts since the last one");
+    ensure_eq!(limited(0, 0).await?, [], "no posts");
+    ensure_eq!(limited(0, usize::MAX).await?, told, "any number of posts");
+    save(&port, &[post(3, 1, 50), post(4, 1, 50)]).await?;
+    let one_time = limited(0, 9).await?;
+    ensure_eq!(limited(0, 9).await?, one_time, "posts of one time, again");
     end(on, &port).await
-}
-
-fn last(n: u8) -> LastSeq {
-    LastSeq {
-        topic: TOPIC,
-        author: writer(n),
-    }
-}
-
-fn holdings(topic: TopicId, from: u8, limit: usize) -> Holdings {
-    Holdings {
-        topic,
-        from: writer(from),
-        limit,
-    }
-}
-
-fn beyond(have: &[Holding], max_posts: usize) -> PostsBeyond {
-    PostsBeyond {
-        topic: TOPIC,
-        from: writer(0),
-        to: writer(255),
-        have: have.to_vec(),
-        max_posts,
-        max_bytes: 1 << 20,
-    }
-}
-
-fn held(n: u8, ranges: &[(u64, u64)]) -> Holding {
-    Holding {
-        author: writer(n),
-        ranges: ranges.to_vec(),
-    }
 }
 
 pub async fn an_unknown_topic_is_empty(on: &Stage<'_, Store>) -> Held {
@@ -99,114 +91,185 @@ pub async fn an_unknown_topic_is_empty(on: &Stage<'_, Store>) -> Held {
     end(on, &port).await
 }
 
+pub async fn topics_are_kept_apart(on: &Stage<'_, Store>) -> Held {
+    let port = on.begin(1).await.port;
+    let elsewhere = Post {
+        topic: OTHER,
+        ..post(2, 5, 7)
+    };
+    save(&port, &[post(1, 1, 6), elsewhere.clone()]).await?;
+    let (here, there) = (sight(1, 1, ago(0)), sight(2, 2, ago(0)));
+    remember(&port, TOPIC, std::slice::from_ref(&here)).await?;
+    remember(&port, OTHER, std::slice::from_ref(&there)).await?;
+    ensure_eq!(port.posts(all(TOPIC)).await?, [post(1, 1, 6)], "posts");
+    ensure_eq!(
+        port.posts(all(OTHER)).await?,
+        [elsewhere],
+        "posts of the other topic"
+    );
+    ensure_eq!(port.known_peers(known(TOPIC, 9)).await?, [here], "peers");
+    ensure_eq!(
+        port.known_peers(known(OTHER, 9)).await?,
+        [there],
+        "peers of the other topic"
+    );
+    end(on, &port).await
+}
+
 pub async fn the_last_number_is_the_writers_highest(on: &Stage<'_, Store>) -> Held {
     let port = on.begin(1).await.port;
     save(&port, &[post(1, 7, 1), post(1, 3, 2), post(2, 9, 3)]).await?;
     ensure_eq!(port.last_seq(last(1)).await?, Some(7), "the last number");
     ensure_eq!(port.last_seq(last(2)).await?, Some(9), "the other one's");
     ensure_eq!(port.last_seq(last(3)).await?, None, "that of nobody");
-    end(on, &port).await
-}
-
-/// Posts 1, 2, 4 of writer 1, and 1 of writer 2.
-async fn with_a_gap(on: &Stage<'_, Store>) -> Result<StorePort, Broken> {
-    let port = on.begin(1).await.port;
-    let posts = [post(2, 1, 9), post(1, 4, 8), post(1, 1, 7), post(1, 2, 6)];
-    save(&port, &posts).await?;
-    Ok(port)
-}
-
-pub async fn holdings_are_ranges_with_gaps(on: &Stage<'_, Store>) -> Held {
-    let port = with_a_gap(on).await?;
-    let (one, two) = (held(1, &[(1, 2), (4, 4)]), held(2, &[(1, 1)]));
-    let both = port.holdings(holdings(TOPIC, 0, 9)).await?;
-    ensure_eq!(both, [one.clone(), two.clone()], "holdings");
-    let first = port.holdings(holdings(TOPIC, 0, 1)).await?;
-    ensure_eq!(first, [one], "those of one writer");
-    let second = port.holdings(holdings(TOPIC, 2, 9)).await?;
-    ensure_eq!(second, [two], "those from the second writer on");
-    end(on, &port).await
-}
-
-pub async fn posts_beyond_are_those_that_are_missing(on: &Stage<'_, Store>) -> Held {
-    let port = with_a_gap(on).await?;
-    let missing = port.posts_beyond(beyond(&[held(1, &[(1, 1)])], 9)).await?;
-    let expected = Beyond {
-        posts: vec![post(1, 2, 6), post(1, 4, 8), post(2, 1, 9)],
-        more: false,
-    };
-    ensure_eq!(missing, expected, "posts beyond");
-    end(on, &port).await
-}
-
-pub async fn what_does_not_fit_is_more(on: &Stage<'_, Store>) -> Held {
-    let port = with_a_gap(on).await?;
-    let some = port.posts_beyond(beyond(&[], 2)).await?;
-    let expected = Beyond {
-        posts: vec![post(1, 1, 7), post(1, 2, 6)],
-        more: true,
-    };
-    ensure_eq!(some, expected, "two posts beyond");
-    let envelopes = [post(1, 1, 7), post(1, 2, 6)].map(|post| post.envelope.len());
-    let few_bytes = PostsBeyond {
-        max_bytes: envelopes.iter().sum(),
-        ..beyond(&[], 9)
+    let elsewhere = LastSeq {
+        topic: OTHER,
+        ..last(1)
     };
     ensure_eq!(
-        port.posts_beyond(few_bytes).await?,
-        expected,
-        "bytes for two posts"
+        port.last_seq(elsewhere).await?,
+        None,
+        "that in another topic"
     );
+    save(&port, &[revoking(1, 8, 2, &[])]).await?;
+    ensure_eq!(port.last_seq(last(1)).await?, Some(8), "a revocation's");
+    let _judged_elsewhere = try_save(&port, linked(1, 2, 12)).await?;
+    ensure_eq!(port.last_seq(last(2)).await?, Some(12), "a revoked post's");
     end(on, &port).await
 }
 
 pub async fn one_bad_write_fails_alone(on: &Stage<'_, Store>) -> Held {
     let port = on.begin(1).await.port;
-    // A number that not every store can hold.
-    let (one, bad, two) = tokio::join!(
-        port.save_post(SavePost(post(1, 1, 1))),
-        port.save_post(SavePost(post(1, u64::MAX, 1))),
-        port.save_post(SavePost(post(1, 2, 1))),
+    let numbers = [1, 0, 1 << 63, 2, u64::MAX, 3];
+    let posts = numbers.map(|seq| post(1, seq, 1)).to_vec();
+    let saved = save_at_once(&port, posts).await;
+    for (seq, saved) in numbers.into_iter().zip(saved) {
+        match seq {
+            1..4 => ensure_eq!(saved?, NEW, "a good post"),
+            _ => ensure!(
+                matches!(saved, Err(CallError::Refused(StoreError::Failed(_)))),
+                "a post with the number {seq} brought {saved:?}"
+            ),
+        }
+    }
+    let there = texts(&port).await?;
+    let good = [1, 2, 3].map(|seq| post(1, seq, 1));
+    ensure_eq!(there, good, "posts");
+    ensure_eq!(
+        port.holdings(holdings(TOPIC, 0, 9)).await?,
+        [held(1, &[(1, 3)])],
+        "holdings"
     );
-    ensure!(one?.new && two?.new, "good posts are new");
-    ensure!(
-        matches!(&bad, Ok(_) | Err(CallError::Refused(StoreError::Failed(_)))),
-        "a number that is too high brought {bad:?}"
-    );
-    let there = port.posts(all(TOPIC)).await?.len();
-    ensure_eq!(there, 2 + usize::from(bad.is_ok()), "posts");
     end(on, &port).await
 }
 
-pub async fn what_was_acknowledged_survives_a_restart(on: &Stage<'_, Store>) -> Held {
-    let port = on.begin(1).await.port;
-    let seen = sight(1, 1, ago(0));
-    remember(&port, TOPIC, std::slice::from_ref(&seen)).await?;
-    let contacts = vec![([192, 0, 2, 1], 1).into()];
-    let request = RememberContacts {
-        contacts: contacts.clone(),
-        seen_at: ago(0),
+/// Posts with all that a field can have.
+fn odd_posts() -> Vec<Post> {
+    // No text of any encoding, with every byte.
+    let bytes = |len| Bytes::from_iter((0..=255_u8).rev().cycle().take(len));
+    let long = Post {
+        body: bytes(3072),
+        envelope: bytes(3291),
+        ..linked(1, 2, (1 << 40) + 7)
     };
-    port.remember_contacts(request).await?;
-    port.save_ban(SaveBan(ban(1, 2, 3))).await?;
-    save(&port, &[post(1, 1, 1)]).await?;
-    end(on, &port).await?;
+    let empty = Post {
+        time: UnixMillis(i64::MAX as u64),
+        body: Bytes::new(),
+        ..post(2, i64::MAX as u64, 0)
+    };
+    let kept = [(1, 2), ((1 << 40) + 1, i64::MAX as u64)];
+    let lines = Post {
+        time: ago(0),
+        body: "\r\n\0\u{feff}\"".to_owned().into(),
+        ..post(3, 1, 0)
+    };
+    vec![revoking(1, 1 << 33, 2, &kept), long, empty, lines]
+}
 
-    let port = on.begin(1).await.port;
-    ensure_eq!(port.known_peers(known(TOPIC, 9)).await?, [seen], "peers");
-    ensure_eq!(
-        port.contacts(Contacts { limit: 9 }).await?,
+/// Saves something of everything. Peers are new enough for any retention.
+pub async fn save_odd_things(port: &StorePort) -> Result<Seen, Broken> {
+    let posts = odd_posts();
+    save(port, &posts).await?;
+    let peers = by_id(odd_peers());
+    remember(port, TOPIC, &peers).await?;
+    let contacts = odd_contacts(port).await?;
+    let bans = odd_bans(port).await?;
+    Ok(Seen {
+        texts: posts[1..].to_vec(),
+        posts,
+        peers,
         contacts,
-        "contacts"
-    );
-    ensure_eq!(port.bans(Bans { limit: 9 }).await?, [ban(1, 2, 3)], "bans");
-    save(&port, &[post(1, 2, 2)]).await?;
-    let _panics = port.drill(Drill::Panic).await;
-    end(on, &port).await?;
+        bans,
+        held: vec![
+            held(1, &[(1 << 33, 1 << 33)]),
+            held(
+                2,
+                &[
+                    ((1 << 40) + 7, (1 << 40) + 7),
+                    (i64::MAX as u64, i64::MAX as u64),
+                ],
+            ),
+            held(3, &[(1, 1)]),
+        ],
+        last: vec![Some(1 << 33), Some(i64::MAX as u64), Some(1), None],
+    })
+}
 
+/// Something of everything.
+#[derive(Debug, PartialEq)]
+pub struct Seen {
+    texts: Vec<Post>,
+    posts: Vec<Post>,
+    peers: Vec<KnownPeer>,
+    contacts: Vec<SocketAddr>,
+    bans: Vec<Ban>,
+    held: Vec<Holding>,
+    last: Vec<Option<u64>>,
+}
+
+/// Peers whose order is for another clause.
+fn by_id(mut peers: Vec<KnownPeer>) -> Vec<KnownPeer> {
+    peers.sort_by_key(|known| known.peer.id);
+    peers
+}
+
+/// All that the store tells.
+pub async fn see(port: &StorePort) -> Result<Seen, Broken> {
+    let mut lasts = Vec::new();
+    for n in 1..=4 {
+        lasts.push(port.last_seq(last(n)).await?);
+    }
+    Ok(Seen {
+        texts: texts(port).await?,
+        posts: port.posts_beyond(beyond(&[], 99)).await?.posts,
+        peers: by_id(port.known_peers(known(TOPIC, 99)).await?),
+        contacts: port.contacts(Contacts { limit: 99 }).await?,
+        bans: port.bans(Bans { limit: 99 }).await?,
+        held: port.holdings(holdings(TOPIC, 0, 99)).await?,
+        last: lasts,
+    })
+}
+
+pub async fn what_is_saved_is_told_as_it_was(on: &Stage<'_, Store>) -> Held {
     let port = on.begin(1).await.port;
-    let posts = [post(1, 1, 1), post(1, 2, 2)];
-    ensure_eq!(texts(&port).await?, posts, "posts");
-    ensure_eq!(port.last_seq(last(1)).await?, Some(2), "the last number");
+    let saved = save_odd_things(&port).await?;
+    let seen = see(&port).await?;
+    for (told, saved) in seen.posts.iter().zip(&saved.posts) {
+        let fields = |post: &Post| {
+            let Post {
+                topic: _,
+                author,
+                writer,
+                seq,
+                time,
+                revokes,
+                body,
+                envelope,
+            } = post.clone();
+            (author, writer, seq, time, revokes, body, envelope)
+        };
+        ensure_eq!(fields(told), fields(saved), "a post");
+    }
+    ensure_eq!(seen, saved, "all that is there");
     end(on, &port).await
 }

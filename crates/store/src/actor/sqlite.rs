@@ -20,7 +20,7 @@ use tokio::task::spawn_blocking;
 use crate::config::Config;
 use crate::error::OpenError;
 use crate::sqlite::Database;
-use crate::writer::{self, Answer, Job, Write};
+use crate::writer::{self, Answer, Job, QUEUE, Write};
 
 /// Name of the database in the data directory.
 const FILE: &str = "kukuri.db";
@@ -102,7 +102,7 @@ impl StoreActor {
         let queued = self.jobs.try_send(job(tx));
         Box::pin(async move {
             if let Err(mpsc::error::TrySendError::Full(_)) = queued {
-                return Err(StoreError::Failed("too many requests wait".to_owned()));
+                return Err(StoreError::Busy { limit: QUEUE });
             }
             rx.await.unwrap_or(Err(StoreError::Stopping))
         })

@@ -1,11 +1,9 @@
 //! Ranges of sequence numbers: what is settled, and the gaps between.
 
+use kukuri_contract::MAX_RANGES;
+
 /// From, to; both included.
 pub type Range = (u64, u64);
-
-/// Most ranges that are told of one author, 1 KiB of numbers. Posts that were missed while apart
-/// make few gaps; more come from an author that leaves numbers out.
-pub const MAX_RANGES: usize = 64;
 
 /// The highest number that a row can have.
 const LAST: u64 = i64::MAX as u64;

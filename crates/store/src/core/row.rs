@@ -44,6 +44,17 @@ pub fn to_column(number: u64) -> Result<i64, RowError> {
     i64::try_from(number).map_err(|_| RowError::Number(number.into()))
 }
 
+/// The number of a post for a column.
+///
+/// # Errors
+/// It is 0, or above `i64::MAX`.
+pub fn seq_to_column(seq: u64) -> Result<i64, RowError> {
+    match seq {
+        0 => Err(RowError::Number(0)),
+        _ => to_column(seq),
+    }
+}
+
 /// A number from a column.
 ///
 /// # Errors

@@ -30,7 +30,7 @@ impl Database {
         let inserted = insert.execute(params![
             post.topic.as_bytes(),
             post.writer.as_bytes(),
-            row::to_column(post.seq)?,
+            row::seq_to_column(post.seq)?,
             row::to_column(post.time.0)?,
             body,
             envelope,

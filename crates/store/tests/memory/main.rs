@@ -1,11 +1,7 @@
-//! What every store promises, of the one in memory: the same tests as of the files.
+//! What both stores do beyond the contract, by their settings: here the one in memory.
 
 #![allow(clippy::unwrap_used, reason = "a test panics where it fails")]
 
-#[path = "../promises/bans.rs"]
-mod bans;
-#[path = "../promises/contacts.rs"]
-mod contacts;
 mod open;
 #[path = "../promises/repair.rs"]
 mod repair;

@@ -1,12 +1,12 @@
-//! Holdings, and the posts beyond them.
+//! Gap repair between two stores: again and again, until all is there.
 
 use std::collections::BTreeSet;
 
-use kukuri_contract::{AuthorId, Beyond, Holding, Holdings, PostsBeyond, StorePort};
+use kukuri_contract::{Holding, PostsBeyond, StorePort};
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseError;
 
-use crate::support::{TOPIC, author, holding, holdings, open, post, save, seqs};
+use crate::support::{TOPIC, author, holdings, open, post, save, seqs};
 
 fn lacking(have: Vec<Holding>, max_posts: usize) -> PostsBeyond {
     PostsBeyond {
@@ -17,127 +17,6 @@ fn lacking(have: Vec<Holding>, max_posts: usize) -> PostsBeyond {
         max_posts,
         max_bytes: usize::MAX,
     }
-}
-
-fn numbers(beyond: &Beyond) -> Vec<(u8, u64)> {
-    let number = |post: &kukuri_contract::Post| (post.author.as_bytes()[0], post.seq);
-    beyond.posts.iter().map(number).collect()
-}
-
-#[actix::test]
-async fn holdings_are_ranges_by_author() {
-    let dir = tempfile::tempdir().unwrap();
-    let (port, _log) = open(dir.path()).await;
-    assert_eq!(holdings(&port).await, []);
-    let three = [1, 2, 3, 5, 9, 10].map(|seq| post(3, seq));
-    let others = [(1, 2), (2, 1), (0xff, 7)].map(|(n, seq)| post(n, seq));
-    save(&port, three.into_iter().chain(others)).await;
-    let all = [
-        holding(1, &[(2, 2)]),
-        holding(2, &[(1, 1)]),
-        holding(3, &[(1, 3), (5, 5), (9, 10)]),
-        holding(0xff, &[(7, 7)]),
-    ];
-    assert_eq!(holdings(&port).await, all);
-    let page = |from: AuthorId, limit| {
-        port.holdings(Holdings {
-            topic: TOPIC,
-            from,
-            limit,
-        })
-    };
-    assert_eq!(page(author(0), 2).await.unwrap(), all[..2]);
-    assert_eq!(page(author(2), 2).await.unwrap(), all[1..3]);
-    assert_eq!(page(author(4), 2).await.unwrap(), all[3..]);
-    assert_eq!(page(author(0), 0).await.unwrap(), []);
-}
-
-#[actix::test]
-async fn posts_beyond_keeps_to_its_bounds_and_says_if_there_are_more() {
-    let dir = tempfile::tempdir().unwrap();
-    let (port, _log) = open(dir.path()).await;
-    let posts = [1, 2, 3].map(|n| [1, 2, 3, 4].map(|seq| post(n, seq)));
-    save(&port, posts.into_iter().flatten()).await;
-    let ask = |request| async { port.posts_beyond(request).await.unwrap() };
-
-    let have = || vec![holding(1, &[(1, 1), (3, 3)]), holding(3, &[(1, 9)])];
-    let beyond = ask(lacking(have(), 100)).await;
-    assert_eq!(
-        numbers(&beyond),
-        [(1, 2), (1, 4), (2, 1), (2, 2), (2, 3), (2, 4)]
-    );
-    assert!(!beyond.more);
-    assert_eq!(beyond.posts[0], post(1, 2));
-    let beyond = ask(lacking(have(), 6)).await;
-    assert!(
-        !beyond.more && beyond.posts.len() == 6,
-        "exactly as many as fit"
-    );
-    let beyond = ask(lacking(have(), 5)).await;
-    assert!(beyond.more && beyond.posts.len() == 5);
-    let beyond = ask(lacking(have(), 0)).await;
-    assert!(
-        beyond.more && beyond.posts.len() == 1,
-        "there is always progress"
-    );
-
-    let each = post(1, 1).envelope.len();
-    for (max_bytes, fit) in [
-        (0, 1),
-        (each, 1),
-        (2 * each - 1, 1),
-        (2 * each, 2),
-        (6 * each, 6),
-    ] {
-        let beyond = ask(PostsBeyond {
-            max_bytes,
-            ..lacking(have(), 100)
-        });
-        let beyond = beyond.await;
-        assert_eq!(
-            (beyond.posts.len(), beyond.more),
-            (fit, fit < 6),
-            "{max_bytes} bytes"
-        );
-    }
-
-    let between = PostsBeyond {
-        from: author(2),
-        to: author(2),
-        ..lacking(Vec::new(), 100)
-    };
-    let two = [(2, 1), (2, 2), (2, 3), (2, 4)];
-    assert_eq!(numbers(&ask(between.clone()).await), two);
-    let backwards = PostsBeyond {
-        to: author(1),
-        ..between
-    };
-    assert_eq!(numbers(&ask(backwards).await), []);
-}
-
-/// The holdings come from the network.
-#[actix::test]
-async fn any_holdings_are_understood() {
-    let dir = tempfile::tempdir().unwrap();
-    let (port, _log) = open(dir.path()).await;
-    save(
-        &port,
-        [1, 2, 3, 4, i64::MAX as u64].map(|seq| post(0xff, seq)),
-    )
-    .await;
-    let odd = [
-        holding(0xff, &[(4, 4), (9, 3), (1, 1), (1, 2)]),
-        holding(
-            0xff,
-            &[(u64::MAX, u64::MAX), (i64::MAX as u64, u64::MAX), (4, 4)],
-        ),
-        holding(5, &[(0, u64::MAX)]),
-    ];
-    let beyond = port.posts_beyond(lacking(odd.to_vec(), 100)).await.unwrap();
-    assert_eq!(numbers(&beyond), [(0xff, 3)]);
-    let nothing = vec![holding(0xff, &[])];
-    let beyond = port.posts_beyond(lacking(nothing, 100)).await.unwrap();
-    assert_eq!(beyond.posts.len(), 5);
 }
 
 /// One exchange: `to` asks `from`. Nothing that is there may be sent. Tells how much came.

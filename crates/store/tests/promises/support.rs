@@ -16,7 +16,6 @@ use kukuri_store::Config;
 pub use crate::open::try_open;
 
 pub const TOPIC: TopicId = TopicId::from_bytes([0x70; 32]);
-pub const OTHER: TopicId = TopicId::from_bytes([0x71; 32]);
 pub const DAY_MS: u64 = 24 * 60 * 60 * 1000;
 /// Noon of a day in 2026.
 pub const NOW: u64 = 1_790_000_000_000;

@@ -3,10 +3,6 @@
 
 #![allow(clippy::unwrap_used, reason = "a test panics where it fails")]
 
-#[path = "../promises/bans.rs"]
-mod bans;
-#[path = "../promises/contacts.rs"]
-mod contacts;
 mod corrupt;
 mod kill;
 mod migration;

@@ -3,7 +3,8 @@
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Instant;
 
-use kukuri_contract::{StoreEvent, UnixMillis, WallClock};
+use futures_util::future::Either;
+use kukuri_contract::{Bans, CallError, StoreError, StoreEvent, UnixMillis, WallClock};
 use kukuri_store::Config;
 
 use crate::open::raw;
@@ -108,4 +109,30 @@ async fn requests_do_not_wait_for_the_end_of_a_run() {
     assert!(order.await, "the write waited for the end of the run");
     assert_eq!(pruned(&mut log).await.0, 2991);
     assert_eq!(seqs(&port).await.len(), 10);
+}
+
+/// Callers that went away leave their requests behind: the queue is full then, though the port has room.
+#[actix::test]
+async fn a_store_with_too_much_to_do_says_so() {
+    let dir = tempfile::tempdir().unwrap();
+    let gate = Gate::default();
+    let opened = try_open(dir.path(), Config::default(), gate.clock()).await;
+    let (port, _log) = opened.unwrap();
+    let refused = loop {
+        let asked = (0..200).map(|_| Box::pin(port.bans(Bans { limit: 1 })));
+        let asked = futures_util::future::select_all(asked);
+        // With the answer of the probe, some more are in the queue. The thread waits for its clock: who has
+        // an answer was refused.
+        match futures_util::future::select(asked, Box::pin(port.probe())).await {
+            Either::Left(((answer, ..), _)) => break answer.unwrap_err(),
+            Either::Right((probed, _go_away)) => probed.unwrap(),
+        }
+    };
+    let busy = CallError::Refused(StoreError::Busy { limit: 1024 });
+    assert_eq!(refused, busy);
+    gate.open();
+    // What was left behind is done with, and there is room again.
+    while port.bans(Bans { limit: 1 }).await.is_err() {
+        tokio::task::yield_now().await;
+    }
 }

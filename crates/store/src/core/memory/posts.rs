@@ -10,7 +10,7 @@ use kukuri_contract::{
 
 use super::{Kept, Log, Memory, Topic};
 use crate::core::ranges::{self, Range};
-use crate::core::row::{RowError, to_column};
+use crate::core::row::{RowError, seq_to_column};
 
 impl Memory {
     /// Saves a post. One of the same topic, writer and number stays as it is, and one that the
@@ -18,13 +18,13 @@ impl Memory {
     /// its writer only the number is kept.
     ///
     /// # Errors
-    /// Its number is above the last one that there is.
+    /// Its number is 0, or above the last one that there is.
     pub fn save_post(
         &mut self,
         SavePost(post): SavePost,
         now: UnixMillis,
     ) -> Result<Saved, RowError> {
-        to_column(post.seq)?;
+        seq_to_column(post.seq)?;
         let topic = self.topics.entry(post.topic).or_default();
         let revoked = topic.is_revoked(&post);
         // Of a post that is here already, too, as in the database.
