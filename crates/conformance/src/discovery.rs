@@ -35,6 +35,8 @@ impl Service for Discovery {
             "Discovery of a topic that runs already takes more peers.",
         the_events_of_a_topic_keep_their_order:
             "What was found later in a topic is told later, with a later time.",
+        it_does_not_find_itself:
+            "This node is nobody to be found, whoever names it.",
         topics_are_kept_apart:
             "A peer of one topic is not told in another.",
         an_unknown_topic_is_refused:

@@ -39,6 +39,10 @@ impl Service for Gossip {
             "Who is dialed is a neighbor, on both sides, and a repeated Join tells of it.",
         a_broadcast_reaches_the_neighbor:
             "What is broadcast comes to a neighbor as it is, from the one that sent it.",
+        a_dial_of_nobody_ends:
+            "The dial of somebody who is not there is told as failed or timed out.",
+        its_own_word_does_not_come_back:
+            "What a node broadcasts is not told to itself.",
         a_broadcast_reaches_all_members:
             "What is broadcast comes to members that are no neighbors too, by the word of one that is.",
         no_larger_broadcast_than_the_bound:
@@ -51,6 +55,8 @@ impl Service for Gossip {
             "Who can't prove to be a member is not let in, which is told.",
         a_banned_peer_is_kept_out_until_it_is_free:
             "A banned peer is no neighbor any more and can't be one; not named any more, it can.",
+        it_falls_silent_when_its_lease_ends:
+            "Without its lease the endpoint is nobody's neighbor, and the same one can begin anew.",
         who_leaves_is_no_neighbor:
             "After Leave the others lose a neighbor, and the topic is unknown.",
         no_more_topics_than_the_bound:
@@ -116,7 +122,7 @@ struct Node {
     port: GossipPort,
     address: EndpointAddr,
     log: EventLog<GossipEvent>,
-    _lease: LeaseHolder,
+    lease: LeaseHolder,
 }
 
 async fn node(on: &Stage<'_, Gossip>, n: u64) -> Node {
@@ -143,7 +149,7 @@ async fn node_with(
         port: running.port,
         address: running.addresses.advertised,
         log,
-        _lease: holder,
+        lease: holder,
     }
 }
 

@@ -35,6 +35,8 @@ impl Service for Identity {
             "The same name and secret are the same topic, on every node; anything else is another.",
         members_derive_the_same_keys:
             "Nodes with the same topic have the same keys in an epoch, each for one use.",
+        keys_are_those_of_the_protocol:
+            "A topic's id and keys are those of docs/PROTOCOL.md, section 3: else nobody else is met.",
         keys_change_with_the_epoch:
             "In another epoch all keys of a topic are others.",
         topics_are_kept_apart:

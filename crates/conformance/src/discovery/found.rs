@@ -126,6 +126,30 @@ pub async fn the_events_of_a_topic_keep_their_order(on: &Stage<'_, Discovery>) -
     end(on, &node.port).await
 }
 
+pub async fn it_does_not_find_itself(on: &Stage<'_, Discovery>) -> Held {
+    let mut node = node(on, 1).await;
+    let topic = node.topic("tea").await?;
+    let me = node.is_at(20_001).await?;
+    let discover = Discover {
+        topic,
+        peers: vec![me.clone(), peer(1)],
+        cached: vec![me, peer(2)],
+    };
+    node.port.discover(discover).await?;
+    let (mut told, wanted) = (BTreeSet::new(), [peer(1).id, peer(2).id]);
+    let others = |event| {
+        told.extend(found(event).map(|(_, peer, _)| peer.id));
+        wanted.iter().all(|id| told.contains(id)).then_some(())
+    };
+    node.log.find(on.patience(), "the others", others).await?;
+    // What is told beside was told before this is answered.
+    node.port.health(DhtHealthQuery).await?;
+    let rest = node.log.drain().into_iter().filter_map(found);
+    told.extend(rest.map(|(_, peer, _)| peer.id));
+    ensure!(!told.contains(&node.endpoint), "it finds itself");
+    end(on, &node.port).await
+}
+
 pub async fn topics_are_kept_apart(on: &Stage<'_, Discovery>) -> Held {
     let mut node = node(on, 1).await;
     let (tea, soup) = (node.topic("tea").await?, node.topic("soup").await?);

@@ -38,6 +38,43 @@ pub async fn a_broadcast_reaches_the_neighbor(on: &Stage<'_, Gossip>) -> Held {
     end_both(on, &one, &two).await
 }
 
+pub async fn a_dial_of_nobody_ends(on: &Stage<'_, Gossip>) -> Held {
+    let (mut one, two) = (node(on, 1).await, node(on, 2).await);
+    one.join(TOPIC).await?;
+    end(on, &two.port).await?;
+    one.dial(TOPIC, &two).await?;
+    let ended = |event| match event {
+        GossipEvent::DialEnded { peer, result, .. } => Some((peer, result)),
+        _ => None,
+    };
+    let what = "the end of a dial";
+    let (peer, result) = one.log.find(on.patience(), what, ended).await?;
+    ensure_eq!(peer, two.id, "who was dialed");
+    ensure!(
+        matches!(result, DialResult::Failed | DialResult::TimedOut),
+        "the dial of nobody brought {result:?}"
+    );
+    end(on, &one.port).await
+}
+
+pub async fn its_own_word_does_not_come_back(on: &Stage<'_, Gossip>) -> Held {
+    let (mut one, mut two) = neighbors(on).await?;
+    one.broadcast(TOPIC, b"hello").await?;
+    two.hears(on, b"hello").await?;
+    two.broadcast(TOPIC, b"and you").await?;
+    let mut echo = false;
+    let answer = |event| match event {
+        GossipEvent::Received { payload, .. } => {
+            echo |= payload[..] == *b"hello";
+            (payload[..] == *b"and you").then_some(())
+        }
+        _ => None,
+    };
+    one.log.find(on.patience(), "a broadcast", answer).await?;
+    ensure!(!echo, "a node hears itself");
+    end_both(on, &one, &two).await
+}
+
 pub async fn a_broadcast_reaches_all_members(on: &Stage<'_, Gossip>) -> Held {
     let (one, mut two) = neighbors(on).await?;
     let mut three = node(on, 3).await;
@@ -199,6 +236,23 @@ pub async fn a_banned_peer_is_kept_out_until_it_is_free(on: &Stage<'_, Gossip>) 
     };
     until(on.patience(), "a neighbor that is free again", again).await?;
     end_both(on, &one, &two).await
+}
+
+/// As where its actor hangs: nobody asks it to stop.
+pub async fn it_falls_silent_when_its_lease_ends(on: &Stage<'_, Gossip>) -> Held {
+    let (mut one, two) = neighbors(on).await?;
+    let Node {
+        lease, port, id, ..
+    } = two;
+    drop(lease);
+    one.is_down(on, TOPIC, id).await?;
+    let again = node(on, 2).await;
+    ensure_eq!(again.id, id, "the same endpoint");
+    again.join(TOPIC).await?;
+    again.dial(TOPIC, &one).await?;
+    one.is_up(on, TOPIC, id).await?;
+    end(on, &port).await?;
+    end_both(on, &one, &again).await
 }
 
 pub async fn who_leaves_is_no_neighbor(on: &Stage<'_, Gossip>) -> Held {

@@ -91,6 +91,47 @@ pub async fn members_derive_the_same_keys(on: &Stage<'_, Identity>) -> Held {
     end(on, &two).await
 }
 
+/// The topic "tea" with the secret 000102..1f, as `docs/vectors/v1.json` has it.
+const PROTOCOL_ID: &str = "4bb976f32c1c4842a9845306b965903856eec2f7a76abcb579b9898e305b9ca7";
+/// The same without a secret.
+const PROTOCOL_ID_PUBLIC: &str = "3ccec7d3b9830296cd420451e997c63cc0a1888b267faccb7af6628cf2a86d81";
+const PROTOCOL_EPOCH: Epoch = Epoch(2966667);
+const PROTOCOL_PLACE: &str = "8b027cdb7aa80309f8430e091750276b4f868e8e";
+/// The keys of that epoch, in the order of [`all`].
+const PROTOCOL_KEYS: [&str; 10] = [
+    "fcea9692bb97356690fb94bf4bc17d2d0edde491257f5a6dc5edcefd77414008",
+    "d56d600a8799ea4d2076fdf0c58a2268277cd5a54b8656d544561d5fec91a9f9",
+    "471bbe4c2efe5bc1175bfce4306fa10aa33e20826b3f34b8396af6f41ef0e907",
+    "0b11fedd0d36d0981011cb7ac304ddcbc53d13d2877ed5757311a5e908973f63",
+    "a619fbfd79b0faef1b2e86a1fa1b8fd67849e21164679863fd120d9a00d9f656",
+    "e20f3f3dab0d484f5dad52a63e448eff212dd929311d1581fc1aee04e5d61c0b",
+    "baaaa62d300f6f3c990bb23aa4b0023a8f57e0ebd47c80574710a55a0f2a37e2",
+    "b59e428703d767ee333a24fe8364cdebc2673016aff0c1c2c04ce17d32068e93",
+    "2b540f1b59614d30074acf338b0f32fe99a4f36d1c46e112c68ce6409d256a7b",
+    "9c4d74397eab00bb963e46cd18756450f133366361ef9b9e1202c874b043f8a0",
+];
+
+pub async fn keys_are_those_of_the_protocol(on: &Stage<'_, Identity>) -> Held {
+    let port = on.begin(1).await.port;
+    let id = add(&port, "tea", None).await?;
+    ensure_eq!(id, PROTOCOL_ID_PUBLIC.parse()?, "the id of a public topic");
+    let secret = std::array::from_fn(|at| at as u8);
+    let add = AddTopic {
+        name: "tea".parse()?,
+        secret: Some(TopicSecret::from_bytes(secret)),
+    };
+    let id = port.add_topic(add).await?;
+    ensure_eq!(id, PROTOCOL_ID.parse()?, "the id of a secret topic");
+    let keys = keys(&port, id, PROTOCOL_EPOCH).await?;
+    ensure_eq!(keys.infohash, PROTOCOL_PLACE.parse()?, "the place");
+    for (key, expected) in all(&keys).iter().zip(PROTOCOL_KEYS) {
+        // Any type of 32 bytes reads them.
+        let expected: TopicId = expected.parse()?;
+        ensure!(key == expected.as_bytes(), "a key is not {expected:?}");
+    }
+    end(on, &port).await
+}
+
 pub async fn keys_change_with_the_epoch(on: &Stage<'_, Identity>) -> Held {
     let port = on.begin(1).await.port;
     let tea = add(&port, "tea", Some(7)).await?;

@@ -29,6 +29,8 @@ pub enum Fault {
     TakesPeersOnce,
     /// The first peer of a topic is told late.
     TellsFirstLast,
+    /// Tells of itself.
+    FindsItself,
     /// What is found in a topic is told in all of them.
     MixesTopics,
     /// Announces topics that it does not know.
@@ -62,13 +64,14 @@ pub enum Fault {
 }
 
 /// Each fault with the clause that it breaks.
-pub const FAULTS: [(Fault, &str); 18] = [
+pub const FAULTS: [(Fault, &str); 19] = [
     (Fault::ForgetsCached, "peers_that_are_given_are_found"),
     (Fault::TakesPeersOnce, "a_repeated_discover_adds_its_peers"),
     (
         Fault::TellsFirstLast,
         "the_events_of_a_topic_keep_their_order",
     ),
+    (Fault::FindsItself, "it_does_not_find_itself"),
     (Fault::MixesTopics, "topics_are_kept_apart"),
     (Fault::AnnouncesAnything, "an_unknown_topic_is_refused"),
     (Fault::ForgetsNothing, "a_forgotten_topic_is_unknown"),

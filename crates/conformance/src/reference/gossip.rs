@@ -29,6 +29,12 @@ pub enum Fault {
     ForgetsNeighbors,
     /// What a neighbor sends itself comes as if it was handed on.
     DeniesFirstHand,
+    /// Does not tell how dials in vain end.
+    DialsSilently,
+    /// Hears itself.
+    HearsItself,
+    /// Goes on without its lease.
+    OutlivesItsLease,
     /// Hands on nothing.
     HandsOnNothing,
     /// Takes broadcasts of any size.
@@ -58,7 +64,7 @@ pub enum Fault {
 }
 
 /// Each fault with the clause that it breaks.
-pub const FAULTS: [(Fault, &str); 17] = [
+pub const FAULTS: [(Fault, &str); 20] = [
     (Fault::NamesAnother, "it_speaks_as_its_endpoint"),
     (
         Fault::EndsCounters,
@@ -66,6 +72,12 @@ pub const FAULTS: [(Fault, &str); 17] = [
     ),
     (Fault::ForgetsNeighbors, "a_dial_makes_neighbors_of_both"),
     (Fault::DeniesFirstHand, "a_broadcast_reaches_the_neighbor"),
+    (Fault::DialsSilently, "a_dial_of_nobody_ends"),
+    (Fault::HearsItself, "its_own_word_does_not_come_back"),
+    (
+        Fault::OutlivesItsLease,
+        "it_falls_silent_when_its_lease_ends",
+    ),
     (Fault::HandsOnNothing, "a_broadcast_reaches_all_members"),
     (Fault::TakesAnySize, "no_larger_broadcast_than_the_bound"),
     (Fault::DialsAnywhere, "an_unknown_topic_is_refused"),
@@ -134,12 +146,20 @@ impl Subject<Gossip> for MemoryGossip {
                 relay: None,
             };
             let network = self.network.clone();
-            network.borrow_mut().enter(deps.endpoint, deps.events);
+            let stay = network.borrow_mut().enter(deps.endpoint, deps.events);
+            let (left, lease) = (network.clone(), deps.lease);
+            if self.fault != Some(Fault::OutlivesItsLease) {
+                actix::spawn(async move {
+                    lease.ended().await;
+                    left.borrow_mut().exit(deps.endpoint, stay);
+                });
+            }
             let actor = MemoryActor {
                 conduct,
                 fault: self.fault,
                 network,
                 address: address.clone(),
+                stay,
             };
             GossipRunning {
                 port: GossipPort::new(&actor.start(), limits),

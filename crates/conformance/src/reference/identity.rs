@@ -1,7 +1,4 @@
-//! A whole identity service in memory.
-//!
-//! Its keys are derived in the simplest way that keeps topics, secrets and epochs apart, which is
-//! not the way of `docs/PROTOCOL.md`: it meets only its own kind.
+//! A whole identity service in memory. The keys of its topics are those of `docs/PROTOCOL.md`, section 3.
 
 mod actor;
 
@@ -31,6 +28,8 @@ pub enum Fault {
     NamesForItself,
     /// One key is for two uses.
     SharesAKey,
+    /// Derives the key of gap repair in a way of its own.
+    DerivesItsWay,
     /// The key of a topic's members is the same in every epoch.
     NeverChanges,
     /// The key for beacons is the same in every topic.
@@ -50,11 +49,12 @@ pub enum Fault {
 }
 
 /// Each fault with the clause that it breaks.
-pub const FAULTS: [(Fault, &str); 12] = [
+pub const FAULTS: [(Fault, &str); 13] = [
     (Fault::SaysAnother, "it_is_who_it_says"),
     (Fault::StartsAnew, "a_restart_is_the_same_identity"),
     (Fault::NamesForItself, "a_topic_is_its_name_and_secret"),
     (Fault::SharesAKey, "members_derive_the_same_keys"),
+    (Fault::DerivesItsWay, "keys_are_those_of_the_protocol"),
     (Fault::NeverChanges, "keys_change_with_the_epoch"),
     (Fault::MixesTopics, "topics_are_kept_apart"),
     (Fault::SealsAll, "only_a_secret_topic_seals_its_posts"),

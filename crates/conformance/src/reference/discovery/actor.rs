@@ -108,6 +108,9 @@ impl MemoryActor {
         source: Source,
         ctx: &mut Context<Self>,
     ) {
+        if peer.id == self.me && !self.has(Fault::FindsItself) {
+            return;
+        }
         let Some(open) = self.topics.get_mut(&topic) else {
             return;
         };

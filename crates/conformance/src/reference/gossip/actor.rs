@@ -26,6 +26,7 @@ pub(super) struct MemoryActor {
     pub fault: Option<Fault>,
     pub network: Rc<RefCell<Network>>,
     pub address: EndpointAddr,
+    pub stay: u64,
 }
 
 impl MemoryActor {
@@ -41,7 +42,7 @@ impl Actor for MemoryActor {
 impl Drop for MemoryActor {
     /// Nobody is a neighbor of what is gone, be it by a panic.
     fn drop(&mut self) {
-        self.network.borrow_mut().exit(self.address.id);
+        self.network.borrow_mut().exit(self.address.id, self.stay);
     }
 }
 

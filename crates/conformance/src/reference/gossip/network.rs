@@ -21,10 +21,13 @@ pub struct Network {
     fault: Option<Fault>,
     endpoints: BTreeMap<EndpointId, Endpoint>,
     questions: u64,
+    stays: u64,
 }
 
 #[derive(Debug)]
 struct Endpoint {
+    /// Which of the endpoint's stays this is.
+    stay: u64,
     events: Outlet<GossipEvent>,
     told: usize,
     topics: BTreeMap<TopicId, Topic>,
@@ -50,8 +53,11 @@ impl Network {
         self.fault == Some(fault)
     }
 
-    pub fn enter(&mut self, id: EndpointId, events: Outlet<GossipEvent>) {
+    /// An endpoint comes; the number of its stay.
+    pub fn enter(&mut self, id: EndpointId, events: Outlet<GossipEvent>) -> u64 {
+        self.stays += 1;
         let endpoint = Endpoint {
+            stay: self.stays,
             events,
             told: 0,
             topics: BTreeMap::new(),
@@ -59,10 +65,15 @@ impl Network {
             waiting: BTreeMap::new(),
         };
         self.endpoints.insert(id, endpoint);
+        self.stays
     }
 
-    /// It leaves all topics and is gone.
-    pub fn exit(&mut self, id: EndpointId) {
+    /// It leaves all topics and is gone, unless it has come back since.
+    pub fn exit(&mut self, id: EndpointId, stay: u64) {
+        let own = self.endpoints.get(&id);
+        if own.is_none_or(|own| own.stay != stay) {
+            return;
+        }
         for topic in self.topics(id) {
             self.leave(id, topic);
         }
@@ -145,6 +156,9 @@ impl Network {
 
     pub fn dial(&mut self, id: EndpointId, peer: EndpointId, topic: TopicId) {
         let result = self.connect(id, peer, topic);
+        if result == DialResult::Failed && self.has(Fault::DialsSilently) {
+            return;
+        }
         if result == DialResult::Connected {
             self.meet(id, peer, topic);
             self.meet(peer, id, topic);
@@ -165,6 +179,9 @@ impl Network {
         };
         if bars(id, peer) {
             return DialResult::Banned;
+        }
+        if !self.endpoints.contains_key(&peer) {
+            return DialResult::Failed;
         }
         let proof = |one: EndpointId| Some(&self.endpoints.get(&one)?.topics.get(&topic)?.keys);
         let reason = match bars(peer, id) {
@@ -205,6 +222,9 @@ impl Network {
             others.iter().flat_map(in_topic).collect()
         };
         let (mut reached, mut senders) = (BTreeSet::from([id]), vec![id]);
+        if self.has(Fault::HearsItself) {
+            reached.clear();
+        }
         while let Some(from) = senders.pop() {
             for peer in neighbors(self, from) {
                 if !reached.insert(peer) {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use actix::{Actor, Context, Handler};
 use ed25519_dalek::{Signer, SigningKey};
+use hkdf::Hkdf;
 use kukuri_contract::{
     AddTopic, AddTopicError, AuthorId, AuthorLinks, EndpointId, EpochKeys, IdentityInfo, InfoHash,
     KeyBytes, Links, LinksError, Never, RemoveTopic, SecretStoreKind, Sign, SignError, SignRequest,
@@ -98,16 +99,14 @@ impl Handler<AddTopic> for MemoryActor {
     fn handle(&mut self, request: AddTopic, _: &mut Self::Context) -> Self::Result {
         let secret = request.secret.as_ref().map(|s| s.expose().as_slice());
         let sealed = secret.is_some();
-        let key = hash(&[
-            b"topic",
-            request.name.as_str().as_bytes(),
-            secret.unwrap_or(b""),
-        ]);
-        let own: &[u8] = match self.has(Fault::NamesForItself) {
-            true => self.author.as_bytes(),
-            false => b"",
+        let name = request.name.as_str().as_bytes();
+        let of_topic = Hkdf::<Sha256>::new(Some(b"kukuri/1"), secret.unwrap_or(b""));
+        let key: [u8; 32] = expand(&of_topic, &[b"topic", name]);
+        let id = match self.has(Fault::NamesForItself) {
+            true => hash(&[b"id", &key, self.author.as_bytes()]),
+            false => expand(&prk(&key), &[b"topic id"]),
         };
-        let topic = TopicId::from_bytes(hash(&[b"id", &key, own]));
+        let topic = TopicId::from_bytes(id);
         let full = self.topics.len() >= MAX_TOPICS && !self.topics.contains_key(&topic);
         if full && !self.has(Fault::Boundless) {
             return Err(AddTopicError::TooManyTopics { limit: MAX_TOPICS });
@@ -138,7 +137,7 @@ impl Handler<TopicKeys> for MemoryActor {
         let known = self.topics.get(&request.topic).or(removed);
         let (key, sealed) = known.ok_or(unknown)?;
         let epoch = request.epoch.0.to_be_bytes();
-        let derive = |label: &str| hash(&[label.as_bytes(), key, &epoch]);
+        let derive = |label: &str| expand(&prk(key), &[label.as_bytes(), &[0], &epoch]);
         let beacon = match self.has(Fault::MixesTopics) {
             true => hash(&[b"beacon", &epoch]),
             false => derive("beacon"),
@@ -148,23 +147,26 @@ impl Handler<TopicKeys> for MemoryActor {
             false => derive("member"),
         };
         let reply = match self.has(Fault::SharesAKey) {
-            true => derive("request"),
-            false => derive("reply"),
+            true => derive("hello request"),
+            false => derive("hello reply"),
         };
         let sealed = *sealed || self.has(Fault::SealsAll);
-        let mut infohash = [0; 20];
-        infohash.copy_from_slice(&derive("infohash")[..20]);
+        let repair = match self.has(Fault::DerivesItsWay) {
+            true => derive("mending"),
+            false => derive("repair"),
+        };
+        let place = expand(&prk(key), &[b"rendezvous\0", &epoch]);
         Ok(EpochKeys {
-            infohash: InfoHash::from_bytes(infohash),
-            hello_tag: KeyBytes::new(derive("tag")),
-            hello_request: KeyBytes::new(derive("request")),
+            infohash: InfoHash::from_bytes(place),
+            hello_tag: KeyBytes::new(derive("hello tag")),
+            hello_request: KeyBytes::new(derive("hello request")),
             hello_reply: KeyBytes::new(reply),
             beacon: KeyBytes::new(beacon),
             board_key: KeyBytes::new(derive("board key")),
             board_seal: KeyBytes::new(derive("board seal")),
             board_salt: KeyBytes::new(derive("board salt")),
             member: KeyBytes::new(member),
-            repair: KeyBytes::new(derive("repair")),
+            repair: KeyBytes::new(repair),
             post_seal: sealed.then(|| KeyBytes::new(derive("post"))),
         })
     }
@@ -190,6 +192,18 @@ impl Handler<Sign> for MemoryActor {
             _ => Ok(sign(&self.author, &request)),
         }
     }
+}
+
+/// What the other keys of a topic come from.
+fn prk(key: &[u8; 32]) -> Hkdf<Sha256> {
+    Hkdf::from_prk(key).expect("a key is as long as the hash")
+}
+
+fn expand<const N: usize>(from: &Hkdf<Sha256>, info: &[&[u8]]) -> [u8; N] {
+    let mut out = [0; N];
+    let expanded = from.expand(&info.concat(), &mut out);
+    expanded.expect("20 and 32 bytes are within the limit of HKDF");
+    out
 }
 
 fn sign(key: &SigningKey, request: &SignRequest) -> Signature {
