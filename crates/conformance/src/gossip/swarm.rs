@@ -3,11 +3,11 @@
 use std::collections::BTreeSet;
 
 use kukuri_contract::{
-    Broadcast, BroadcastError, CallError, Dial, DialError, DialReason, DialResult, GossipEvent,
-    Join, JoinError, Leave, SetBanned, TopicId,
+    Broadcast, BroadcastError, CallError, Dial, DialError, DialReason, DialResult, EndpointAddr,
+    GossipEvent, Join, JoinError, Leave, SetBanned, TopicId,
 };
 
-use super::{Gossip, MANY, Node, OTHER, TOPIC, end_both, keys, neighbors, node};
+use super::{Gossip, MANY, Node, OTHER, TOPIC, end_both, key, keys, neighbors, node};
 use crate::every::end;
 use crate::kit::{Held, Stage, ensure, ensure_eq, until};
 
@@ -41,20 +41,29 @@ pub async fn a_broadcast_reaches_the_neighbor(on: &Stage<'_, Gossip>) -> Held {
 pub async fn a_dial_of_nobody_ends(on: &Stage<'_, Gossip>) -> Held {
     let (mut one, two) = (node(on, 1).await, node(on, 2).await);
     one.join(TOPIC).await?;
-    end(on, &two.port).await?;
-    one.dial(TOPIC, &two).await?;
+    // Somebody else is at that address.
+    let nobody = EndpointAddr {
+        id: key(on.number(3)).0,
+        ..two.address.clone()
+    };
+    let dial = Dial {
+        topic: TOPIC,
+        peers: vec![nobody.clone()],
+        reason: DialReason::Found,
+    };
+    one.port.dial(dial).await?;
     let ended = |event| match event {
         GossipEvent::DialEnded { peer, result, .. } => Some((peer, result)),
         _ => None,
     };
     let what = "the end of a dial";
     let (peer, result) = one.log.find(on.patience(), what, ended).await?;
-    ensure_eq!(peer, two.id, "who was dialed");
+    ensure_eq!(peer, nobody.id, "who was dialed");
     ensure!(
         matches!(result, DialResult::Failed | DialResult::TimedOut),
         "the dial of nobody brought {result:?}"
     );
-    end(on, &one.port).await
+    end_both(on, &one, &two).await
 }
 
 pub async fn its_own_word_does_not_come_back(on: &Stage<'_, Gossip>) -> Held {

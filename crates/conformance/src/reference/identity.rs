@@ -24,15 +24,15 @@ pub enum Fault {
     SaysAnother,
     /// Each start is another identity.
     StartsAnew,
-    /// Each node has an id of its own for a topic.
+    /// Each node has an id of its own for some topics.
     NamesForItself,
-    /// One key is for two uses.
+    /// One key is for two uses, in every other epoch.
     SharesAKey,
     /// Derives the key of gap repair in a way of its own.
     DerivesItsWay,
-    /// The key of a topic's members is the same in every epoch.
+    /// The key of a topic's members is the same in two epochs.
     NeverChanges,
-    /// The key for beacons is the same in every topic.
+    /// The key for beacons is the same in every topic, in every other epoch.
     MixesTopics,
     /// Has a key for posts in public topics, too.
     SealsAll,

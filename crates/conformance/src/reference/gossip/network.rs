@@ -75,7 +75,7 @@ impl Network {
             return;
         }
         for topic in self.topics(id) {
-            self.leave(id, topic);
+            self.go(id, topic, true);
         }
         self.endpoints.remove(&id);
     }
@@ -102,8 +102,12 @@ impl Network {
     }
 
     pub fn leave(&mut self, id: EndpointId, topic: TopicId) {
+        self.go(id, topic, !self.has(Fault::LeavesSilently));
+    }
+
+    fn go(&mut self, id: EndpointId, topic: TopicId, tells: bool) {
         for peer in self.neighbors(id, topic).unwrap_or_default() {
-            if !self.has(Fault::LeavesSilently) {
+            if tells {
                 self.part(peer, id, topic);
             }
         }

@@ -102,7 +102,8 @@ impl Handler<AddTopic> for MemoryActor {
         let name = request.name.as_str().as_bytes();
         let of_topic = Hkdf::<Sha256>::new(Some(b"kukuri/1"), secret.unwrap_or(b""));
         let key: [u8; 32] = expand(&of_topic, &[b"topic", name]);
-        let id = match self.has(Fault::NamesForItself) {
+        let odd = secret.is_some_and(|secret| secret[0] % 2 == 1);
+        let id = match odd && self.has(Fault::NamesForItself) {
             true => hash(&[b"id", &key, self.author.as_bytes()]),
             false => expand(&prk(&key), &[b"topic id"]),
         };
@@ -138,15 +139,19 @@ impl Handler<TopicKeys> for MemoryActor {
         let (key, sealed) = known.ok_or(unknown)?;
         let epoch = request.epoch.0.to_be_bytes();
         let derive = |label: &str| expand(&prk(key), &[label.as_bytes(), &[0], &epoch]);
-        let beacon = match self.has(Fault::MixesTopics) {
+        let even = request.epoch.0.is_multiple_of(2);
+        let beacon = match even && self.has(Fault::MixesTopics) {
             true => hash(&[b"beacon", &epoch]),
             false => derive("beacon"),
         };
         let member = match self.has(Fault::NeverChanges) {
-            true => hash(&[b"member", key]),
+            true => expand(
+                &prk(key),
+                &[b"member\0", &(request.epoch.0 | 1).to_be_bytes()],
+            ),
             false => derive("member"),
         };
-        let reply = match self.has(Fault::SharesAKey) {
+        let reply = match even && self.has(Fault::SharesAKey) {
             true => derive("hello request"),
             false => derive("hello reply"),
         };
