@@ -1,5 +1,6 @@
 //! The clauses of the contract, and what is served, on the implementation `prometheus`.
 
+#![cfg(all(feature = "prometheus", feature = "none"))]
 #![allow(clippy::unwrap_used, reason = "a test panics where it fails")]
 
 use std::time::Duration;

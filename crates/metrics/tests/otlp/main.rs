@@ -1,5 +1,6 @@
 //! The clauses of the contract on the implementation `otlp`, and what a collector gets of it.
 
+#![cfg(all(feature = "otlp", feature = "prometheus"))]
 #![allow(clippy::unwrap_used, reason = "a test panics where it fails")]
 
 mod collector;
