@@ -16,9 +16,9 @@ use actix::{
 use asks::Asks;
 use futures_util::stream;
 use kukuri_contract::{
-    Broadcast, BroadcastError, Counters, Dial, DialError, DialReason, DialResult, EndpointAddr,
-    Factory, GossipDeps, GossipEvent, GossipPort, GossipRunning, Join, JoinError, Joined, Leave,
-    Limits, LocalAddress, LocalAddresses, Never, Outlet, Probe, SetBanned, Stop, TopicId,
+    Broadcast, BroadcastError, Counters, Dial, DialError, EndpointAddr, Factory, GossipDeps,
+    GossipEvent, GossipPort, GossipRunning, Join, JoinError, Joined, Leave, Limits, LocalAddress,
+    LocalAddresses, Never, Outlet, Probe, SetBanned, Stop, TopicId,
 };
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, watch};
@@ -231,32 +231,10 @@ impl Handler<Dial> for GossipActor {
     type Result = Result<(), DialError>;
 
     fn handle(&mut self, dial: Dial, ctx: &mut Self::Context) -> Self::Result {
-        let Dial {
-            topic,
-            peers,
-            reason,
-        } = dial;
-        let open = self.topics.get_mut(&topic);
-        let open = open.ok_or(DialError::UnknownTopic(topic))?;
-        let membership = &mut open.membership;
-        let banned = self.banned.borrow().clone();
-        let (barred, peers): (Vec<_>, Vec<_>) =
-            peers.into_iter().partition(|peer| banned.has(peer.id));
-        let dropped = peers.into_iter().filter(|peer| match reason {
-            DialReason::Found => membership.found(peer.clone()),
-            DialReason::Heal => membership.heal_with(peer.clone()),
-        });
-        for _ in 0..dropped.count() {
-            self.emit(GossipEvent::DialDropped { topic });
-        }
-        for EndpointAddr { id: peer, .. } in barred {
-            self.emit(GossipEvent::DialEnded {
-                topic,
-                peer,
-                result: DialResult::Banned,
-                took: Duration::ZERO,
-            });
-        }
+        let open = self.topics.get_mut(&dial.topic);
+        let open = open.ok_or(DialError::UnknownTopic(dial.topic))?;
+        let told = open.membership.take(dial, &self.banned.borrow());
+        told.into_iter().for_each(|event| self.emit(event));
         self.pump(ctx);
         Ok(())
     }

@@ -10,9 +10,9 @@ use std::time::{Duration, Instant};
 
 use actix::{Actor, ActorContext, AsyncContext, Context, Handler, SpawnHandle};
 use kukuri_contract::{
-    Broadcast, BroadcastError, Counters, Dial, DialError, DialReason, DialResult, EndpointAddr,
-    Factory, GossipDeps, GossipEvent, GossipPort, GossipRunning, Join, JoinError, Joined, Leave,
-    Limits, LocalAddress, LocalAddresses, Never, Outlet, Probe, SetBanned, Stop, TopicId,
+    Broadcast, BroadcastError, Counters, Dial, DialError, Factory, GossipDeps, GossipEvent,
+    GossipPort, GossipRunning, Join, JoinError, Joined, Leave, Limits, LocalAddress,
+    LocalAddresses, Never, Outlet, Probe, SetBanned, Stop, TopicId,
 };
 
 use self::asks::Asks;
@@ -159,30 +159,10 @@ impl Handler<Dial> for MemoryActor {
     type Result = Result<(), DialError>;
 
     fn handle(&mut self, dial: Dial, ctx: &mut Self::Context) -> Self::Result {
-        let Dial {
-            topic,
-            peers,
-            reason,
-        } = dial;
-        let joined = self.topics.get_mut(&topic);
-        let joined = joined.ok_or(DialError::UnknownTopic(topic))?;
-        let (barred, peers): (Vec<_>, Vec<_>) =
-            peers.into_iter().partition(|peer| self.banned.has(peer.id));
-        let dropped = peers.into_iter().filter(|peer| match reason {
-            DialReason::Found => joined.found(peer.clone()),
-            DialReason::Heal => joined.heal_with(peer.clone()),
-        });
-        for _ in 0..dropped.count() {
-            self.emit(GossipEvent::DialDropped { topic });
-        }
-        for EndpointAddr { id: peer, .. } in barred {
-            self.emit(GossipEvent::DialEnded {
-                topic,
-                peer,
-                result: DialResult::Banned,
-                took: Duration::ZERO,
-            });
-        }
+        let joined = self.topics.get_mut(&dial.topic);
+        let joined = joined.ok_or(DialError::UnknownTopic(dial.topic))?;
+        let told = joined.take(dial, &self.banned);
+        told.into_iter().for_each(|event| self.emit(event));
         self.pump(ctx);
         Ok(())
     }

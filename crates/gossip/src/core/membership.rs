@@ -8,8 +8,9 @@
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::time::Duration;
 
-use kukuri_contract::{EndpointAddr, EndpointId};
+use kukuri_contract::{Dial, DialReason, DialResult, EndpointAddr, EndpointId, GossipEvent};
 
+use super::banned::Banned;
 use super::hosts::Hosts;
 
 /// Peers that are remembered to be dialed.
@@ -82,6 +83,29 @@ impl Membership {
     /// Neighbors now.
     pub fn neighbors(&self) -> &BTreeSet<EndpointId> {
         &self.neighbors
+    }
+
+    /// Takes in peers to dial. What is to be told of those that are not.
+    pub fn take(&mut self, dial: Dial, banned: &Banned) -> Vec<GossipEvent> {
+        let Dial {
+            topic,
+            peers,
+            reason,
+        } = dial;
+        let (barred, peers): (Vec<_>, Vec<_>) =
+            peers.into_iter().partition(|peer| banned.has(peer.id));
+        let dropped = peers.into_iter().filter(|peer| match reason {
+            DialReason::Found => self.found(peer.clone()),
+            DialReason::Heal => self.heal_with(peer.clone()),
+        });
+        let dropped = dropped.map(|_| GossipEvent::DialDropped { topic });
+        let barred = barred.into_iter().map(|peer| GossipEvent::DialEnded {
+            topic,
+            peer: peer.id,
+            result: DialResult::Banned,
+            took: Duration::ZERO,
+        });
+        dropped.chain(barred).collect()
     }
 
     /// A peer was found, or found again at other addresses. Says whether an older candidate was
